@@ -1,0 +1,72 @@
+# Every target works alone on a machine that has only make and Python 3.11 or newer:
+# it builds .venv first. Use another interpreter with `make PYTHON=python3.13 ...`.
+PYTHON ?= python3
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FLOORS := .venv-floors
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-floors simulation lint format docs bench clean
+
+help:
+	@echo "make demo        evaluate three classifiers on real data, write demo-report/"
+	@echo "make test        unit tests and doctests"
+	@echo "make test-floors the same with the oldest versions that pyproject.toml allows"
+	@echo "make simulation  long Monte Carlo checks of the statistical guarantees"
+	@echo "make lint        formatting, lint rules and strict types"
+	@echo "make format      rewrite the sources in the house format"
+	@echo "make docs        strict build of the documentation site"
+	@echo "make bench       time evalstats and its peers, write docs/benchmarks.md"
+	@echo "make clean       remove what the targets above have written"
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "evalstats needs Python 3.11 or newer, but '$(PYTHON)' is" \
+	    "$$($(PYTHON) --version 2>/dev/null || echo missing); try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing evalstats and its tools into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/evalstats demo --out demo-report
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest --quiet -n $(WORKERS)
+
+test-floors: $(STAMP)
+	@$(PYTHON) -m venv --clear $(FLOORS)
+	@$(BIN)/python -c 'import tomllib; \
+	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  print(*(need.replace(">=", "==") for need in project["dependencies"]), sep="\n")' \
+	  > $(FLOORS)/floors.txt
+	@$(FLOORS)/bin/python -m pip install -qq --disable-pip-version-check \
+	  --constraint $(FLOORS)/floors.txt --editable ".[all,test]"
+	@$(FLOORS)/bin/python -m pytest --quiet -n $(WORKERS)
+
+simulation: $(STAMP)
+	@$(BIN)/python -m pytest --quiet -n $(WORKERS) -m simulation
+
+lint: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(STAMP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(STAMP)
+	@$(BIN)/sphinx-build -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "Documentation: docs/_build/html/index.html"
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(FLOORS) demo-report docs/_build docs/api/generated dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find evalstats tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

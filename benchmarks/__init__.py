@@ -1,0 +1,1 @@
+"""Every speed claim of the documentation, measured against its peer in the same run."""

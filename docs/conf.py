@@ -1,0 +1,60 @@
+"""Sphinx configuration; the build is strict and works offline."""
+
+from importlib import metadata
+from pathlib import Path
+
+project = "evalstats"
+author = "evalstats developers"
+project_copyright = "2026, evalstats developers"
+release = metadata.version("evalstats-metrics")
+version = release
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "generated"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "evalstats"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
+
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autosummary_imported_members = True
+autodoc_typehints = "none"
+autodoc_inherit_docstrings = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+# GL08: a public object without docstring; PR01, PR02, PR03: parameters that differ from the
+# signature in presence, name or order; RT03: a return value without description.
+numpydoc_validation_checks = {"GL08", "PR01", "PR02", "PR03", "RT03"}
+
+nitpicky = True
+# Objects of other projects: the build is offline and has no inventories.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(numpy|np|polars|pl|matplotlib|joblib|pathlib|collections|typing)\..*"),
+]
+
+
+def append_simulation_results(app, docname, source):
+    """Show the recorded coverage of every method that has been simulated."""
+    if docname == "guarantees":
+        for page in sorted(Path(app.srcdir, "generated").glob("coverage_*.md")):
+            source[0] += f"\n```{{include}} generated/{page.name}\n:heading-offset: 1\n```\n"
+
+
+def setup(app):
+    """Connect the hook above."""
+    app.connect("source-read", append_simulation_results)

@@ -1,0 +1,39 @@
+"""Statistical evaluation metrics with standard errors, intervals and paired comparisons."""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+_HOME = {
+    "AUPRC": "discrimination.auprc",
+    "AUROC": "discrimination.auroc",
+    "Analytic": "inference.methods",
+    "Bootstrap": "inference.methods",
+    "Estimate": "results.estimate",
+    "Estimator": "estimator",
+    "EvalstatsWarning": "errors",
+    "InputError": "errors",
+    "Jackknife": "inference.methods",
+    "MistakeAnalysis": "discrimination.mistakes",
+    "NoInference": "inference.methods",
+    "atomic_mistakes": "discrimination.mistakes",
+    "auprc": "discrimination.auprc",
+    "auroc": "discrimination.auroc",
+    "citations": "results.citations",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 - the names live in one place
+
+try:
+    __version__ = version("evalstats-metrics")
+except PackageNotFoundError:
+    __version__ = "unknown"
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f"evalstats.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'evalstats' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

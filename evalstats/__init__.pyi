@@ -1,0 +1,18 @@
+from evalstats.discrimination.auprc import AUPRC as AUPRC
+from evalstats.discrimination.auprc import auprc as auprc
+from evalstats.discrimination.auroc import AUROC as AUROC
+from evalstats.discrimination.auroc import auroc as auroc
+from evalstats.discrimination.mistakes import MistakeAnalysis as MistakeAnalysis
+from evalstats.discrimination.mistakes import atomic_mistakes as atomic_mistakes
+from evalstats.errors import EvalstatsWarning as EvalstatsWarning
+from evalstats.errors import InputError as InputError
+from evalstats.estimator import Estimator as Estimator
+from evalstats.inference.methods import Analytic as Analytic
+from evalstats.inference.methods import Bootstrap as Bootstrap
+from evalstats.inference.methods import Jackknife as Jackknife
+from evalstats.inference.methods import NoInference as NoInference
+from evalstats.results.citations import citations as citations
+from evalstats.results.estimate import Estimate as Estimate
+
+__version__: str
+__all__: list[str]

@@ -1,0 +1,1 @@
+"""Intake: from whatever the user has to validated, contiguous columns."""

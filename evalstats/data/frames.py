@@ -1,0 +1,87 @@
+"""One way to take named columns out of any data frame."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from evalstats.errors import InputError
+
+
+class Frame:
+    """Named columns of a polars, pandas, pyarrow or other Arrow-capable frame.
+
+    Parameters
+    ----------
+    data : object
+        polars DataFrame or LazyFrame, pandas DataFrame, pyarrow Table, anything that narwhals
+        reads eagerly or lazily, or any object with the Arrow PyCapsule interface.
+    wanted : iterable of object
+        The role arguments; of a lazy frame only the columns that they name are collected.
+    """
+
+    def __init__(self, data: object, wanted: Iterable[object]) -> None:
+        native = nw.from_native(data, pass_through=True)  # type: ignore[call-overload]
+        if not isinstance(native, nw.DataFrame | nw.LazyFrame):
+            if not hasattr(data, "__arrow_c_stream__"):
+                raise InputError(
+                    f"data is a {type(data).__name__}, which is no data frame: pass a polars, "
+                    "pandas or pyarrow frame, or leave data= out and pass arrays"
+                )
+            native = nw.from_native(pl.DataFrame(data))
+        self.names: list[str] = list(native.collect_schema().names())
+        if isinstance(native, nw.LazyFrame):
+            names = [name for name in dict.fromkeys(_flatten(wanted)) if name in self.names]
+            native = native.select(names).collect()
+        self._frame: nw.DataFrame[Any] = native
+
+    def column(self, argument: str, name: object) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Values of the column `name` and its null mask (None when nothing is missing)."""
+        if not isinstance(name, str):
+            raise InputError(
+                f"{argument}: with data= the argument is the name of a column, "
+                f"not a {type(name).__name__}"
+            )
+        if name not in self.names:
+            raise InputError(f"{argument}: there is no column {name!r}. {self._suggest(name)}")
+        if self.names.count(name) > 1:
+            raise InputError(
+                f"{argument}: {self.names.count(name)} columns are called {name!r}: rename them"
+            )
+        return series_to_numpy(self._frame.get_column(name))
+
+    def _suggest(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        shown = ", ".join(repr(known) for known in self.names[:20])
+        more = f" and {len(self.names) - 20} more" if len(self.names) > 20 else ""
+        return f"{hint}Available columns: {shown}{more}"
+
+
+def series_to_numpy(series: "nw.Series[Any]") -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Turn a column into an array and the mask of its nulls (None when nothing is missing)."""
+    missing = series.is_null()
+    if isinstance(series.dtype, nw.Categorical | nw.Enum):
+        series = series.cast(nw.String)
+    if not bool(missing.any()):
+        return np.asarray(series.to_numpy()), None
+    mask = np.asarray(missing.to_numpy(), dtype=bool)
+    if series.dtype.is_numeric():
+        return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64), mask
+    return np.asarray(series.to_list(), dtype=object), mask
+
+
+def _flatten(arguments: Iterable[object]) -> list[str]:
+    names: list[str] = []
+    for argument in arguments:
+        if isinstance(argument, str):
+            names.append(argument)
+        elif isinstance(argument, dict):
+            names.extend(_flatten(argument.values()))
+        elif isinstance(argument, Sequence):
+            names.extend(_flatten(argument))
+    return names

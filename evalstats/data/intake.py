@@ -1,0 +1,337 @@
+"""From the arguments of ``fit`` to :class:`~evalstats.data.columns.Columns`."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.data.columns import Column, Columns, Role, dense_codes, require_same_length
+from evalstats.data.frames import Frame, series_to_numpy
+from evalstats.errors import InputError, warn
+
+NanPolicy = Literal["raise", "omit"]
+Resolved = tuple[Column, NDArray[np.bool_] | None]
+
+
+def collect_columns(
+    roles: Sequence[Role],
+    arguments: Mapping[str, object],
+    *,
+    data: object = None,
+    sample_weight: object = None,
+    cluster: object = None,
+    by: object = None,
+    nan_policy: NanPolicy = "raise",
+) -> Columns:
+    """Resolve every role to a column, apply the NaN policy and code clusters and groups.
+
+    Parameters
+    ----------
+    roles : sequence of Role
+        What the estimator wants, the first one defining the number of rows.
+    arguments : mapping of str to object
+        The role arguments: arrays, mappings and 2-D arrays for several models, or column names
+        when `data` is given.
+    data, sample_weight, cluster, by, nan_policy : object
+        The shared arguments of every ``fit``.
+
+    Returns
+    -------
+    Columns
+        Raw columns of equal length; their content is validated by the estimator.
+
+    Raises
+    ------
+    InputError
+        If a required argument is missing, a column is unknown, lengths differ, a value is
+        missing under ``nan_policy="raise"``, or a weight is negative or not finite.
+    """
+    source = None
+    if data is not None:
+        source = Frame(data, [*arguments.values(), sample_weight, cluster, by])
+    single: dict[str, Resolved] = {}
+    models: dict[str, dict[str, Resolved]] = {}
+    for role in roles:
+        argument = arguments.get(role.name)
+        if argument is None:
+            if role.required:
+                raise InputError(f"{role.name} is required, but None was given")
+        elif role.per_model:
+            models[role.name] = _resolve_models(role, argument, source)
+        else:
+            single[role.name] = _resolve(role.name, argument, source)
+    return _assemble(roles, single, models, source, sample_weight, cluster, by, nan_policy)
+
+
+def _assemble(
+    roles: Sequence[Role],
+    single: dict[str, Resolved],
+    models: dict[str, dict[str, Resolved]],
+    source: Frame | None,
+    sample_weight: object,
+    cluster: object,
+    by: object,
+    nan_policy: NanPolicy,
+) -> Columns:
+    reference = roles[0].name
+    first = single[reference] if reference in single else next(iter(models[reference].values()))
+    n = len(first[0])
+    if n == 0:
+        raise InputError(f"{reference} is empty: at least one row is needed")
+    weight = None if sample_weight is None else _resolve("sample_weight", sample_weight, source)
+    clusters = None if cluster is None else _resolve("cluster", cluster, source)
+    groups = {} if by is None else _resolve_groups(by, source)
+    named: list[tuple[str, str, Resolved]] = [(name, name, item) for name, item in single.items()]
+    for role_name, columns in models.items():
+        named += [
+            (role_name, role_name if len(columns) == 1 else f"{role_name}[{model!r}]", item)
+            for model, item in columns.items()
+        ]
+    if weight is not None:
+        named.append(("sample_weight", "sample_weight", weight))
+    if clusters is not None:
+        named.append(("cluster", "cluster", clusters))
+    named += [(name, f"by[{name!r}]", item) for name, item in groups.items()]
+    for _, label, (column, _) in named:
+        require_same_length(label, column, n, reference)
+    keep = _complete_rows(named, n, nan_policy)
+
+    def kept(item: Resolved) -> Column:
+        return item[0] if keep is None else item[0][keep]
+
+    columns = Columns(
+        n=n if keep is None else len(keep),
+        single={name: kept(item) for name, item in single.items()},
+        models={
+            role_name: {model: kept(item) for model, item in items.items()}
+            for role_name, items in models.items()
+        },
+        weight=None if weight is None else _validated_weight(kept(weight)),
+        cluster=None if clusters is None else _cluster_codes(kept(clusters)),
+        n_dropped=0 if keep is None else n - len(keep),
+    )
+    return _with_groups(columns, {name: kept(item) for name, item in groups.items()})
+
+
+def _resolve(argument: str, value: object, source: Frame | None) -> Resolved:
+    if source is not None and isinstance(value, str):
+        return source.column(argument, value)
+    if isinstance(value, str):
+        raise InputError(
+            f"{argument}={value!r} is a name, but no frame was given: pass data=... or an array"
+        )
+    column, missing = to_array(argument, value)
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.ndim != 1:
+        raise InputError(
+            f"{argument} must be one-dimensional, but has shape {column.shape}: "
+            "pass one value per row"
+        )
+    return column, missing
+
+
+def to_array(argument: str, value: object) -> Resolved:
+    """Turn any array-like into a numpy array and the mask of its nulls, without changing it."""
+    if isinstance(value, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(value)
+        return np.asarray(value.data), mask if bool(mask.any()) else None
+    if isinstance(value, np.ndarray):
+        return np.asarray(value), None
+    series = _as_series(value)
+    if series is not None:
+        return series_to_numpy(series)
+    if isinstance(value, Mapping) or (isinstance(value, Iterable) and not hasattr(value, "__len__")):
+        raise InputError(f"{argument} is a {type(value).__name__}: pass an array or a list")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{argument} cannot be read as an array: {error}") from error
+    return array, None
+
+
+def _as_series(value: object) -> "Any | None":
+    import narwhals as nw
+
+    series = nw.from_native(value, pass_through=True, allow_series=True)  # type: ignore[call-overload]
+    return series if isinstance(series, nw.Series) else None
+
+
+def _resolve_models(role: Role, argument: object, source: Frame | None) -> dict[str, Resolved]:
+    if isinstance(argument, Mapping):
+        if not argument:
+            raise InputError(f"{role.name} is an empty mapping: give at least one model")
+        models: dict[str, Resolved] = {}
+        for model, value in argument.items():
+            if str(model) in models:
+                raise InputError(f"{role.name} names the model {str(model)!r} twice: rename one")
+            models[str(model)] = _resolve_model(role, value, source, f"{role.name}[{model!r}]")
+        return models
+    if source is not None and _is_name_list(argument):
+        names = list(argument)  # type: ignore[call-overload]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{role.name} names the column {twice!r} twice: remove one")
+        if role.matrix:
+            return {role.name: _resolve_model(role, names, source, role.name)}
+        return {name: _resolve(role.name, name, source) for name in names}
+    if source is not None and isinstance(argument, str):
+        return {argument: _resolve(role.name, argument, source)}
+    return _resolve_array_models(role, argument)
+
+
+def _resolve_array_models(role: Role, argument: object) -> dict[str, Resolved]:
+    if isinstance(argument, str):
+        raise InputError(
+            f"{role.name}={argument!r} is a name, but no frame was given: pass data=... or an array"
+        )
+    array, missing = _matrix_array(role.name, argument)
+    if array.ndim == 1:
+        return {role.name: (array, missing)}
+    if array.ndim == 2 and role.matrix:
+        return {role.name: (array, missing)}
+    if array.ndim == 2 and array.shape[1] > 0:
+        masks = [None if missing is None else missing[:, j] for j in range(array.shape[1])]
+        return {f"model_{j}": (array[:, j], masks[j]) for j in range(array.shape[1])}
+    raise InputError(
+        f"{role.name} must have one column per model, but has shape {array.shape}: "
+        "pass shape (n,) or (n, k)"
+    )
+
+
+def _matrix_array(argument: str, value: object) -> Resolved:
+    if hasattr(value, "columns") and hasattr(value, "__dataframe__") or hasattr(value, "to_arrow"):
+        frame = Frame(value, []) if not hasattr(value, "to_list") else None
+        if frame is not None:
+            columns = [frame.column(argument, name)[0] for name in frame.names]
+            return np.column_stack(columns), None
+    return to_array(argument, value)
+
+
+def _resolve_model(role: Role, value: object, source: Frame | None, label: str) -> Resolved:
+    if source is not None and role.matrix and _is_name_list(value):
+        columns = [source.column(label, name) for name in value]  # type: ignore[attr-defined]
+        matrix = np.column_stack([column for column, _ in columns])
+        masks = [mask for _, mask in columns if mask is not None]
+        return matrix, np.logical_or.reduce(masks) if masks else None
+    if role.matrix and not isinstance(value, str):
+        array, missing = _matrix_array(label, value)
+        if array.ndim == 2:
+            return array, None if missing is None else missing.any(axis=1)
+    return _resolve(label, value, source)
+
+
+def _is_name_list(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and len(value) > 0
+        and all(isinstance(name, str) for name in value)
+    )
+
+
+def _resolve_groups(by: object, source: Frame | None) -> dict[str, Resolved]:
+    if isinstance(by, Mapping):
+        return {str(name): _resolve(f"by[{name!r}]", value, source) for name, value in by.items()}
+    if source is not None and _is_name_list(by):
+        return {name: _resolve("by", name, source) for name in by}  # type: ignore[attr-defined]
+    name = by if source is not None and isinstance(by, str) else "group"
+    return {name: _resolve("by", by, source)}
+
+
+def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
+    column, mask = item
+    missing = None
+    if column.dtype.kind == "f":
+        missing = np.isnan(column)
+    elif column.dtype.kind == "O":
+        missing = np.array([value is None or value != value for value in column.ravel()])
+        missing = missing.reshape(column.shape)
+    elif column.dtype.kind == "M":
+        missing = np.isnat(column)
+    if missing is not None and missing.ndim == 2:
+        missing = missing.any(axis=1)
+    if mask is not None:
+        mask = mask.any(axis=1) if mask.ndim == 2 else mask
+        missing = mask if missing is None else missing | mask
+    return missing if missing is not None and bool(missing.any()) else None
+
+
+def _complete_rows(
+    named: list[tuple[str, str, Resolved]], n: int, nan_policy: NanPolicy
+) -> NDArray[np.int64] | None:
+    incomplete: NDArray[np.bool_] | None = None
+    for _, label, item in named:
+        missing = _missing_rows(item)
+        if missing is None:
+            continue
+        if nan_policy == "raise":
+            count = int(missing.sum())
+            raise InputError(
+                f"{label} has {count} missing value{'s' if count > 1 else ''} "
+                f"(first in row {int(np.argmax(missing))}): remove them or pass nan_policy='omit'"
+            )
+        incomplete = missing if incomplete is None else incomplete | missing
+    if incomplete is None:
+        return None
+    keep = np.flatnonzero(~incomplete)
+    if len(keep) == 0:
+        raise InputError("every row has a missing value: nothing is left under nan_policy='omit'")
+    warn("rows-dropped", f"{n - len(keep)} of {n} rows have missing values and were left out")
+    return keep
+
+
+def _validated_weight(column: Column) -> NDArray[np.float64]:
+    if column.dtype.kind not in "biuf":
+        try:
+            column = column.astype(np.float64)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"sample_weight has dtype {column.dtype}: pass non-negative numbers"
+            ) from error
+    weight = np.ascontiguousarray(column, dtype=np.float64)
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bool(bad.any()):
+        row = int(np.argmax(bad))
+        raise InputError(
+            f"sample_weight is {weight[row]} in row {row}: weights must be finite and >= 0"
+        )
+    if not bool((weight > 0).any()):
+        raise InputError("sample_weight is 0 in every row: give at least one row a weight")
+    return weight
+
+
+def _cluster_codes(column: Column) -> NDArray[np.int64]:
+    codes, labels = dense_codes(column)
+    if len(labels) < 2:
+        raise InputError(
+            f"cluster has one value ({labels[0]!r}) only: at least 2 clusters are needed to "
+            "estimate a standard error"
+        )
+    return codes
+
+
+def _with_groups(columns: Columns, groups: dict[str, Column]) -> Columns:
+    if not groups:
+        return columns
+    from dataclasses import replace
+
+    coded = {name: dense_codes(column) for name, column in groups.items()}
+    combined = np.zeros(columns.n, dtype=np.int64)
+    for codes, labels in coded.values():
+        combined = combined * len(labels) + codes
+    present, group = np.unique(combined, return_inverse=True)
+    group_labels: list[tuple[Hashable, ...]] = []
+    for code in present.tolist():
+        parts: list[Hashable] = []
+        for _, labels in reversed(coded.values()):
+            code, position = divmod(code, len(labels))
+            parts.append(labels[position])
+        group_labels.append(tuple(reversed(parts)))
+    return replace(
+        columns,
+        group=group.astype(np.int64, copy=False).ravel(),
+        group_labels=tuple(group_labels),
+        group_names=tuple(groups),
+    )

@@ -1,0 +1,253 @@
+"""Points of the ROC and precision-recall curves, and the other areas under the latter.
+
+The arguments are those of :mod:`evalstats.discrimination.kernels`. P, N and B = P + N are the
+positive, negative and total weight at or above the current score; p and q those of its block.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.kernels.compile import kernel
+
+
+@kernel
+def roc_points(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weight of the false and the true positives at the end of each block, from the top. O(n)."""
+    n_blocks = 0
+    for position in range(last_in_block.size):
+        n_blocks += last_in_block[position]
+    false_positive = np.empty(n_blocks)
+    true_positive = np.empty(n_blocks)
+    P = 0.0
+    N = 0.0
+    block = 0
+    for position in range(order.size):
+        row_weight = weight[order[position]]
+        if positive[position]:
+            P += row_weight
+        else:
+            N += row_weight
+        if last_in_block[position]:
+            false_positive[block] = N
+            true_positive[block] = P
+            block += 1
+    return false_positive, true_positive
+
+
+@kernel
+def trapezoid(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Area under straight lines between the precision-recall points, from (0, 1). O(n)."""
+    false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
+    P = 0.0
+    precision = 1.0
+    total = 0.0
+    for block in range(true_positive.size):
+        B = true_positive[block] + false_positive[block]
+        if B > 0.0:
+            last = precision
+            precision = true_positive[block] / B
+            total += (true_positive[block] - P) * 0.5 * (last + precision)
+            P = true_positive[block]
+    if P <= 0.0:
+        return np.nan
+    return total / P
+
+
+@kernel
+def davis_goadrich(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Area when true and false positives grow in proportion within a block. O(n).
+
+    A block with p positives and q negatives after P and N contributes the integral of
+    (P + x) / (B + x + h x) over x from 0 to p, with h = q/p (Davis and Goadrich 2006).
+    """
+    false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
+    P = 0.0
+    N = 0.0
+    total = 0.0
+    for block in range(true_positive.size):
+        p = true_positive[block] - P
+        q = false_positive[block] - N
+        if p > 0.0:
+            h = q / p
+            k = 1.0 + h
+            c = N - h * P
+            total += p / k
+            if P + N > 0.0:
+                total -= c / (k * k) * np.log1p((p + q) / (P + N))
+        P = true_positive[block]
+        N = false_positive[block]
+    if P <= 0.0:
+        return np.nan
+    return total / P
+
+
+@kernel
+def interpolated_at_levels(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    n_levels: int,
+) -> float:
+    """Mean over equally spaced recall levels of the best precision at that recall or more. O(n)."""
+    false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
+    if true_positive.size == 0 or true_positive[-1] <= 0.0:
+        return np.nan
+    total_positive = true_positive[-1]
+    best = 0.0
+    total = 0.0
+    level = n_levels - 1
+    for block in range(true_positive.size - 1, -1, -1):
+        P = true_positive[block]
+        # Cross-multiplied, so that integer weights meet the levels exactly.
+        while level >= 0 and level * total_positive > P * (n_levels - 1):
+            total += best
+            level -= 1
+        if P > 0.0:
+            best = max(best, P / (P + false_positive[block]))
+    return (total + (level + 1) * best) / n_levels
+
+
+def interp11(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Interpolated precision averaged over recall 0, 0.1, ..., 1 (PASCAL VOC 2007). O(n)."""
+    return interpolated_at_levels(positive, last_in_block, order, weight, 11)
+
+
+def interp101(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Interpolated precision averaged over recall 0, 0.01, ..., 1 (COCO). O(n)."""
+    return interpolated_at_levels(positive, last_in_block, order, weight, 101)
+
+
+@kernel
+def interp_all(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Step area under the running maximum of precision from the right (PASCAL VOC 2010). O(n)."""
+    false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
+    if true_positive.size == 0 or true_positive[-1] <= 0.0:
+        return np.nan
+    best = 0.0
+    total = 0.0
+    for block in range(true_positive.size - 1, -1, -1):
+        P = true_positive[block]
+        P_above = true_positive[block - 1] if block > 0 else 0.0
+        if P > 0.0:
+            best = max(best, P / (P + false_positive[block]))
+        total += (P - P_above) * best
+    return min(total / float(true_positive[-1]), 1.0)
+
+
+@kernel
+def tied_average_precision(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    negatives_first: bool,
+) -> float:
+    """Average precision with ties broken one way; weights count copies. O(sum of weights)."""
+    false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
+    P = 0.0
+    N = 0.0
+    total = 0.0
+    for block in range(true_positive.size):
+        if negatives_first:
+            N = false_positive[block]
+        for _ in range(round(true_positive[block] - P)):
+            P += 1.0
+            total += P / (P + N)
+        N = false_positive[block]
+    if P <= 0.0:
+        return np.nan
+    return total / P
+
+
+def best_tied_average_precision(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Average precision if every positive came before the negatives that it is tied with."""
+    return tied_average_precision(positive, last_in_block, order, weight, False)
+
+
+def worst_tied_average_precision(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Average precision if every positive came after the negatives that it is tied with."""
+    return tied_average_precision(positive, last_in_block, order, weight, True)
+
+
+@kernel
+def expected_tied_average_precision(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Mean average precision over all random orders of the ties; weights count copies.
+
+    A block of t rows with p positives has a positive at place j with probability p/t, and then
+    (j - 1)(p - 1)/(t - 1) positives before it on average (McSherry and Najork 2008).
+    O(sum of weights).
+    """
+    false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
+    P = 0.0
+    N = 0.0
+    total = 0.0
+    for block in range(true_positive.size):
+        p = true_positive[block] - P
+        size = p + false_positive[block] - N
+        if p > 0.0:
+            growth = (p - 1.0) / (size - 1.0) if size > 1.0 else 0.0
+            for before in range(round(size)):
+                total += p / size * (P + 1.0 + before * growth) / (P + N + 1.0 + before)
+        P = true_positive[block]
+        N = false_positive[block]
+    if P <= 0.0:
+        return np.nan
+    return total / P
+
+
+def chance_average_precision(n: int, n_positive: int) -> float:
+    """Mean average precision of a random ranking of `n` rows, slightly above the prevalence."""
+    from scipy.special import digamma
+
+    if n_positive == 0:
+        return np.nan
+    if n == n_positive:
+        return 1.0
+    harmonic = float(digamma(n + 1.0)) + np.euler_gamma
+    return harmonic * (n - n_positive) / (n * (n - 1.0)) + (n_positive - 1.0) / (n - 1.0)

@@ -1,0 +1,305 @@
+"""AUROC, average precision, partial AUROC and their influence values, one scan of a ranking each.
+
+All kernels on a ranking take the same four arrays: `positive` (n,) bool, the label of row
+``order[i]`` at position i; `last_in_block` (n,) bool, the ends of the blocks of tied scores;
+`order` (n,) int64, rows from high to low score; `weight` (n,) float64 in ROW order. A kernel
+returns NaN where the statistic is undefined. P and N are the positive and negative weight at or
+above the current score, p and q those of the current block of ties, and B = P + N.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.kernels.compile import kernel
+
+
+@kernel
+def class_weights(
+    positive: NDArray[np.bool_], order: NDArray[np.int64], weight: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Total weight of the positives and of the negatives, added from the top down. O(n)."""
+    total_positive = 0.0
+    total_negative = 0.0
+    for position in range(order.size):
+        row_weight = weight[order[position]]
+        if positive[position]:
+            total_positive += row_weight
+        else:
+            total_negative += row_weight
+    return total_positive, total_negative
+
+
+@kernel
+def ranked_auroc(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Area under the ROC curve; a tied pair counts one half. O(n)."""
+    above_positive = 0.0
+    total_negative = 0.0
+    won = 0.0
+    p = 0.0
+    q = 0.0
+    for position in range(order.size):
+        row_weight = weight[order[position]]
+        if positive[position]:
+            p += row_weight
+        else:
+            q += row_weight
+        if last_in_block[position]:
+            won += q * (above_positive + 0.5 * p)
+            above_positive += p
+            total_negative += q
+            p = 0.0
+            q = 0.0
+    # One rounding when the weights are integers; rounding alone can lift other weights above 1.
+    pairs = above_positive * total_negative
+    if pairs <= 0.0:
+        return np.nan
+    return min(won / pairs, 1.0)
+
+
+@kernel
+def ranked_average_precision(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    """Average precision: step integral of precision over recall, one step per block. O(n)."""
+    P = 0.0
+    N = 0.0
+    total = 0.0
+    p = 0.0
+    for position in range(order.size):
+        row_weight = weight[order[position]]
+        if positive[position]:
+            p += row_weight
+        else:
+            N += row_weight
+        if last_in_block[position] and p > 0.0:
+            P += p
+            total += p * (P / (P + N))
+            p = 0.0
+    if P <= 0.0:
+        return np.nan
+    return total / P
+
+
+@kernel
+def auroc_influence(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Derivative of the AUROC with respect to the weight of each row, in row order. O(n).
+
+    For a positive, (share of the negatives that it beats - AUROC) / W+; for a negative, (share of
+    the positives that beat it - AUROC) / W-: the placement values of DeLong (1988).
+    """
+    n = order.size
+    influence = np.full(n, np.nan)
+    total_positive, total_negative = class_weights(positive, order, weight)
+    if total_positive <= 0.0 or total_negative <= 0.0:
+        return influence
+    auroc = ranked_auroc(positive, last_in_block, order, weight)
+    above_positive = 0.0
+    above_negative = 0.0
+    p = 0.0
+    q = 0.0
+    start = 0
+    for position in range(n):
+        row_weight = weight[order[position]]
+        if positive[position]:
+            p += row_weight
+        else:
+            q += row_weight
+        if last_in_block[position]:
+            lost = (above_negative + 0.5 * q) / total_negative
+            of_positive = (1.0 - lost - auroc) / total_positive
+            won = (above_positive + 0.5 * p) / total_positive
+            of_negative = (won - auroc) / total_negative
+            for member in range(start, position + 1):
+                influence[order[member]] = of_positive if positive[member] else of_negative
+            above_positive += p
+            above_negative += q
+            p = 0.0
+            q = 0.0
+            start = position + 1
+    return influence
+
+
+@kernel
+def average_precision_influence(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Derivative of the average precision with respect to each row's weight, in row order. O(n).
+
+    (y (Q - AP + G1) - G2) / W+, where Q is the precision at the row's score and G1, G2 add w/B and
+    w Q/B over the positives at or below it. A zero-weight row above all weighted rows has B = 0;
+    its own precision there is 1 if it is a positive and 0 if it is a negative (the limit of a
+    vanishing weight), as for every row of a block without weight.
+    """
+    n = order.size
+    influence = np.full(n, np.nan)
+    ap = ranked_average_precision(positive, last_in_block, order, weight)
+    if np.isnan(ap):
+        return influence
+    # Kept from the way down: on the way up, subtracting from the totals would cancel near the top.
+    fired = np.empty(n)
+    fired_positive = np.empty(n)
+    P = 0.0
+    B = 0.0
+    for position in range(n):
+        row_weight = weight[order[position]]
+        B += row_weight
+        if positive[position]:
+            P += row_weight
+        fired[position] = B
+        fired_positive[position] = P
+    g1 = 0.0
+    g2 = 0.0
+    end = n - 1
+    while end >= 0:
+        start = end
+        while start > 0 and not last_in_block[start - 1]:
+            start -= 1
+        P_above = fired_positive[start - 1] if start > 0 else 0.0
+        precision = 1.0
+        if fired[end] > 0.0:
+            precision = fired_positive[end] / fired[end]
+            share = (fired_positive[end] - P_above) / fired[end]
+            g1 += share
+            g2 += share * precision
+        of_negative = -g2 / P
+        of_positive = (precision - ap + g1 - g2) / P
+        for member in range(start, end + 1):
+            influence[order[member]] = of_positive if positive[member] else of_negative
+        end = start - 1
+    return influence
+
+
+@kernel
+def partial_auroc(
+    positive: NDArray[np.bool_],
+    last_in_block: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    max_fpr: float,
+) -> float:
+    """Area under the ROC curve up to the false positive rate `max_fpr`, interpolated. O(n)."""
+    total_positive, total_negative = class_weights(positive, order, weight)
+    if total_positive <= 0.0 or total_negative <= 0.0:
+        return np.nan
+    cut = max_fpr * total_negative
+    area = 0.0
+    P = 0.0
+    N = 0.0
+    p = 0.0
+    q = 0.0
+    for position in range(order.size):
+        row_weight = weight[order[position]]
+        if positive[position]:
+            p += row_weight
+        else:
+            q += row_weight
+        if last_in_block[position]:
+            if N + q > cut:
+                taken = cut - N
+                area += taken * (P + 0.5 * p * (taken / q))
+                return area / total_positive / total_negative
+            area += q * (P + 0.5 * p)
+            P += p
+            N += q
+            p = 0.0
+            q = 0.0
+    return area / total_positive / total_negative
+
+
+def reversed_ranking(
+    positive: NDArray[np.bool_], last_in_block: NDArray[np.bool_], order: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+    """Ranking of the negatives by falling score turned upside down, classes swapped.
+
+    Its false positive rate is one minus the sensitivity, and its true positive rate the specificity
+    of the given ranking: `partial_auroc` of it is the area over sensitivities from 1 - `max_fpr`.
+    """
+    first_in_block = np.ones_like(last_in_block)
+    first_in_block[1:] = last_in_block[:-1]
+    return (
+        np.ascontiguousarray(~positive[::-1]),
+        np.ascontiguousarray(first_in_block[::-1]),
+        np.ascontiguousarray(order[::-1]),
+    )
+
+
+@kernel
+def split_by_label(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores of the positives and of the negatives, in row order. O(n).
+
+    Every score is written to both sides and only one side advances: labels are unpredictable, and
+    a mispredicted branch would cost more than the store.
+    """
+    n = scores.size
+    positives = np.empty(n + 1)
+    negatives = np.empty(n + 1)
+    n_positive = 0
+    for row in range(n):
+        positives[n_positive] = scores[row]
+        negatives[row - n_positive] = scores[row]
+        n_positive += int(positive[row])
+    return positives[:n_positive], negatives[: n - n_positive]
+
+
+@kernel
+def auroc_from_sorted(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> int:
+    """Twice the number of won pairs plus the number of tied pairs, exactly. O(m + n).
+
+    Both arrays ascend. Exact while twice the number of pairs fits a signed 64-bit integer.
+    """
+    doubled = 0
+    below = 0
+    not_above = 0
+    n = negatives.size
+    for index in range(positives.size):
+        score = positives[index]
+        while below < n and negatives[below] < score:
+            below += 1
+        not_above = max(not_above, below)
+        while not_above < n and negatives[not_above] <= score:
+            not_above += 1
+        doubled += below + not_above
+    return doubled
+
+
+@kernel
+def average_precision_from_sorted(
+    positives: NDArray[np.float64], negatives: NDArray[np.float64]
+) -> float:
+    """Average precision from the ascending scores of both classes, ties grouped. O(m + n)."""
+    m = positives.size
+    total = 0.0
+    if m == 0:
+        return np.nan
+    negative = negatives.size - 1
+    end = m - 1
+    while end >= 0:
+        score = positives[end]
+        start = end
+        while start > 0 and positives[start - 1] == score:
+            start -= 1
+        while negative >= 0 and negatives[negative] >= score:
+            negative -= 1
+        fired_positive = m - start
+        fired = fired_positive + negatives.size - 1 - negative
+        total += (end - start + 1) * (fired_positive / fired)
+        end = start - 1
+    return total / m

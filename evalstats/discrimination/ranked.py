@@ -1,0 +1,358 @@
+"""What AUROC and AUPRC share: rankings prepared once, binary or one per class or pair of classes."""
+
+from abc import abstractmethod
+from collections.abc import Hashable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.data.columns import Columns, Role
+from evalstats.data.validation import binary_labels, class_labels, finite_scores, row_sums_to_one
+from evalstats.errors import InputError
+from evalstats.estimator import Diagnosis, Estimator
+from evalstats.inference.resampling import parallel_map
+from evalstats.kernels.ranking import rank_descending
+
+Array = NDArray[np.float64]
+Multiclass = Literal["raise", "ovr", "ovo"]
+Average = Literal["macro", "weighted"]
+FEW_POSITIVES = 30
+
+
+@dataclass(frozen=True)
+class Component:
+    """One binary ranking problem: the whole data, one class against the rest, or one of a pair.
+
+    Attributes
+    ----------
+    positive, last_in_block, order : array
+        Labels and tie blocks in descending order of the score, and the rows in that order.
+    rows : int64 array or None
+        Rows that take part; None for all.
+    """
+
+    positive: NDArray[np.bool_]
+    last_in_block: NDArray[np.bool_]
+    order: NDArray[np.int64]
+    rows: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        positive: NDArray[np.bool_],
+        scores: NDArray[Any],
+        rows: NDArray[np.int64] | None = None,
+    ) -> "Component":
+        """Rank `scores` (of `rows`) once."""
+        if rows is not None:
+            positive, scores = positive[rows], scores[rows]
+        order, last_in_block = rank_descending(scores)
+        return cls(positive[order], last_in_block, order, rows)
+
+    def weights(self, weights: Array) -> Array:
+        """Weights of the rows that take part."""
+        return weights if self.rows is None else weights[self.rows]
+
+    @property
+    def ranking(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+        """The arrays that every ranking kernel takes first."""
+        return self.positive, self.last_in_block, self.order
+
+
+@dataclass(frozen=True)
+class Strand:
+    """Components whose plain mean is one value, and the rows whose share weighs that value."""
+
+    components: tuple[Component, ...]
+    mass: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Strands of every model and how they become terms."""
+
+    n: int
+    models: list[list[Strand]]
+    defined: list[NDArray[np.bool_]]
+
+
+class RankingEstimator(Estimator):
+    """Base of the estimators whose statistic is a function of binary rankings."""
+
+    roles: ClassVar[tuple[Role, ...]] = (
+        Role("y_true", "label", help="column with the labels (0/1, or see --pos-label)"),
+        Role("y_score", "score", per_model=True, help="column with the scores of a model"),
+    )
+    multiclass: Multiclass
+    average: Average | None
+    pos_label: Hashable | None
+    labels: list[Hashable] | None
+    normalize: bool
+    direction: Literal["higher", "lower"]
+    on_undefined: Literal["raise", "nan"]
+
+    @abstractmethod
+    def _statistic(self, component: Component, weights: Array) -> float:
+        """Value of one binary ranking."""
+
+    @abstractmethod
+    def _statistic_influence(self, component: Component, weights: Array) -> Array:
+        """Influence values of one binary ranking, per row that takes part."""
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        _require_option("multiclass", self.multiclass, ("raise", "ovr", "ovo"))
+        _require_option("average", self.average, ("macro", "weighted", None))
+        _require_option("direction", self.direction, ("higher", "lower"))
+        _require_option("on_undefined", self.on_undefined, ("raise", "nan"))
+        if self.multiclass == "ovo" and self.average is None:
+            raise InputError("average=None is not defined for multiclass='ovo': choose 'macro'")
+
+    def _active_roles(self) -> tuple[Role, ...]:
+        labels, scores = type(self).roles
+        if self.multiclass == "raise":
+            return labels, scores
+        return labels, Role("y_score", "score", per_model=True, matrix=True, help=scores.help)
+
+    def _validate(self, columns: Columns) -> Columns:
+        scores = {
+            model: finite_scores(_argument("y_score", model, columns), column)
+            for model, column in columns.models["y_score"].items()
+        }
+        if self.direction == "lower":
+            scores = {model: _reversed(column) for model, column in scores.items()}
+        if self.multiclass == "raise":
+            y_true = binary_labels("y_true", columns.single["y_true"], self.pos_label)
+            return columns.with_columns({"y_true": y_true}, {"y_score": scores})
+        widths = {column.shape[1] if column.ndim == 2 else 1 for column in scores.values()}
+        if len(widths) > 1 or min(widths) < 2:
+            raise InputError(
+                "y_score must have one column per class, at least 2, the same for all models "
+                f"(found {sorted(widths)})"
+            )
+        if self.normalize:
+            for model, column in scores.items():
+                row_sums_to_one(_argument("y_score", model, columns), column)
+        codes, classes = class_labels("y_true", columns.single["y_true"], widths.pop(), self.labels)
+        return columns.with_columns({"y_true": codes}, {"y_score": scores}, classes=classes)
+
+    def _prepare(self, columns: Columns) -> Prepared:
+        scores = list(columns.models["y_score"].values())
+        y_true = columns.single["y_true"]
+
+        def strands(column: NDArray[Any]) -> list[Strand]:
+            if self.multiclass == "raise":
+                return [Strand((Component.of(y_true, column),), None)]
+            if self.multiclass == "ovr":
+                return _one_versus_rest(y_true, column)
+            return _one_versus_one(y_true, column)
+
+        models = parallel_map(strands, scores, columns.n * 40)
+        weights = np.ones(columns.n) if columns.weight is None else columns.weight
+        defined = [np.isfinite(self._strand_values(strand, weights)) for strand in models]
+        return Prepared(columns.n, models, defined)
+
+    def _strand_values(self, strands: list[Strand], weights: Array) -> Array:
+        return np.array(
+            [
+                np.mean(
+                    [self._statistic(part, part.weights(weights)) for part in strand.components]
+                )
+                for strand in strands
+            ]
+        )
+
+    def _evaluate(self, prepared: Prepared, weights: Array) -> Array:
+        values = []
+        for strands, defined in zip(prepared.models, prepared.defined, strict=True):
+            value = self._strand_values(strands, weights)
+            if self._averages:
+                share = self._shares(strands, weights)
+                value = np.array([_weighted_mean(value[defined], share[defined])])
+            values.append(value)
+        return np.concatenate(values)
+
+    def _influence(self, prepared: Prepared, weights: Array) -> Array:
+        models = list(zip(prepared.models, prepared.defined, strict=True))
+        blocks = parallel_map(
+            lambda model: self._model_influence(*model, weights), models, prepared.n * 40
+        )
+        return blocks[0] if len(blocks) == 1 else np.column_stack(blocks)
+
+    def _model_influence(
+        self, strands: list[Strand], defined: NDArray[np.bool_], weights: Array
+    ) -> Array:
+        if not self._averages:
+            return np.column_stack([self._strand_influence(s, weights) for s in strands])
+        values = self._strand_values(strands, weights)
+        share = self._shares(strands, weights)
+        centre = _weighted_mean(values[defined], share[defined])
+        total = share[defined].sum()
+        influence = np.zeros(len(weights))
+        for position in np.flatnonzero(defined):
+            strand = strands[position]
+            influence += share[position] / total * self._strand_influence(strand, weights)
+            if self.average == "weighted" and strand.mass is not None:
+                # The share of a class is itself estimated: its derivative by a row's weight.
+                influence += strand.mass * (values[position] - centre) / total
+        return influence[:, np.newaxis]
+
+    def _strand_influence(self, strand: Strand, weights: Array) -> Array:
+        influence = np.zeros(len(weights))
+        for part in strand.components:
+            own = self._statistic_influence(part, part.weights(weights))
+            if part.rows is None:
+                influence = own if len(strand.components) == 1 else influence + own
+            else:
+                influence[part.rows] += own
+        return influence / len(strand.components) if len(strand.components) > 1 else influence
+
+    @property
+    def _averages(self) -> bool:
+        return self.multiclass != "raise" and self.average is not None
+
+    def _shares(self, strands: list[Strand], weights: Array) -> Array:
+        if self.average != "weighted":
+            return np.ones(len(strands))
+        return np.array(
+            [weights.sum() if s.mass is None else weights[s.mass].sum() for s in strands]
+        )
+
+    def _terms(self, columns: Columns) -> list[dict[str, Hashable]]:
+        if self.multiclass == "raise" or self._averages:
+            return super()._terms(columns)
+        return [
+            {"metric": self.metric, "model": model, "class": str(label)}
+            for model in columns.model_names
+            for label in columns.extra["classes"]
+        ]
+
+    def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:
+        positives, negatives = self._class_counts(columns)
+        fewest_positives, fewest_negatives = [], []
+        for defined in prepared.defined:
+            if self._averages:
+                kept = defined if bool(defined.any()) else ~defined
+                fewest_positives.append([positives[kept].min()])
+                fewest_negatives.append([negatives[kept].min()])
+            else:
+                fewest_positives.append(positives)
+                fewest_negatives.append(negatives)
+        return {
+            "n_positive": np.concatenate(fewest_positives),
+            "n_negative": np.concatenate(fewest_negatives),
+        }
+
+    def _class_counts(self, columns: Columns) -> tuple[Array, Array]:
+        """Rows of positive weight on either side of each strand."""
+        y_true = columns.single["y_true"]
+        present = y_true if columns.weight is None else y_true[columns.weight > 0]
+        if self.multiclass == "raise":
+            positives = float(np.count_nonzero(present))
+            return np.array([positives]), np.array([len(present) - positives])
+        counts = np.bincount(present, minlength=len(columns.extra["classes"])).astype(np.float64)
+        if self.multiclass == "ovr":
+            return counts, len(present) - counts
+        smaller = np.array([min(pair) for pair in combinations(counts, 2)])
+        return smaller, smaller
+
+    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+        found: list[Diagnosis] = []
+        for model, column in columns.models["y_score"].items():
+            if bool((column == column[:1]).all()):
+                found.append(("constant-score", f"constant score: {model!r} ranks nothing"))
+        fewest = int(self._support(columns, prepared)["n_positive"].min())
+        if fewest < FEW_POSITIVES:
+            found.append(
+                (
+                    "few-positives",
+                    f"only {fewest} positives: large-sample standard errors are unreliable below "
+                    f"about {FEW_POSITIVES}",
+                )
+            )
+        if self.multiclass != "raise":
+            absent = np.flatnonzero(~prepared.defined[0])
+            if self.multiclass == "ovr" and len(absent):
+                names = ", ".join(repr(columns.extra["classes"][code]) for code in absent)
+                found.append(("class-absent", f"no rows (or no others) of class {names}: left out"))
+            elif len(absent):
+                found.append(
+                    ("class-absent", f"{len(absent)} pairs of classes are empty: left out")
+                )
+        return found
+
+    def _require_defined(self, columns: Columns, prepared: Prepared, value: Array) -> None:
+        if self.on_undefined == "nan" or (self.multiclass != "raise" and np.isfinite(value).any()):
+            return
+        if bool(np.isfinite(value).all()):
+            return
+        weights = np.ones(prepared.n) if columns.weight is None else columns.weight
+        y_true = columns.single["y_true"]
+        if y_true.dtype == np.bool_:
+            missing = "positives" if not bool(weights[y_true].any()) else "negatives"
+            weighted = "" if columns.weight is None else " with positive weight"
+            raise InputError(
+                f"y_true has no {missing}{weighted}, so {self.metric} is undefined: check the "
+                "labels or pass on_undefined='nan'"
+            )
+        raise InputError(f"y_true has one class only, so {self.metric} is undefined")
+
+    @classmethod
+    def _example_arguments(cls, rng: np.random.Generator, n: int) -> dict[str, Any]:
+        y_true = rng.random(n) < 0.4
+        y_true[:2] = [True, False]
+        signal = rng.normal(size=n) + y_true
+        return {
+            "y_true": y_true.astype(np.int64),
+            "y_score": {
+                "strong": signal + 0.3 * rng.normal(size=n),
+                "weak": np.round(signal + 1.5 * rng.normal(size=n), 1),
+            },
+        }
+
+
+def _argument(role: str, model: str, columns: Columns) -> str:
+    return role if len(columns.models[role]) == 1 else f"{role}[{model!r}]"
+
+
+def _require_option(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        options = ", ".join(repr(option) for option in allowed)
+        raise InputError(f"{name}={value!r} is unknown: choose one of {options}")
+
+
+def _reversed(column: NDArray[Any]) -> NDArray[Any]:
+    """Scores in the opposite order; bitwise complement keeps integers exact."""
+    return np.asarray(-column if column.dtype.kind == "f" else ~column)
+
+
+def _weighted_mean(value: Array, weight: Array) -> float:
+    total = float(weight.sum())
+    return float((value * weight).sum() / total) if len(value) and total > 0 else np.nan
+
+
+def _one_versus_rest(codes: NDArray[np.int64], scores: NDArray[Any]) -> list[Strand]:
+    strands = []
+    for label in range(scores.shape[1]):
+        positive = codes == label
+        component = Component.of(positive, np.ascontiguousarray(scores[:, label]))
+        strands.append(Strand((component,), positive))
+    return strands
+
+
+def _one_versus_one(codes: NDArray[np.int64], scores: NDArray[Any]) -> list[Strand]:
+    """Pairs of classes, each judged by both classes' scores (Hand and Till 2001, eq. 7)."""
+    strands = []
+    for first, second in combinations(range(scores.shape[1]), 2):
+        mass = (codes == first) | (codes == second)
+        rows = np.flatnonzero(mass)
+        parts = tuple(
+            Component.of(codes == label, np.ascontiguousarray(scores[:, label]), rows)
+            for label in (first, second)
+        )
+        strands.append(Strand(parts, mass))
+    return strands
+

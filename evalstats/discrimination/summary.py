@@ -1,0 +1,157 @@
+"""AUROC and AUPRC from mergeable summaries: exact distinct scores, or 65536 bins with bounds."""
+
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from evalstats.data.columns import Columns
+from evalstats.discrimination.point import EXACT_INTEGERS
+from evalstats.discrimination.ranked import Component, RankingEstimator
+from evalstats.discrimination.state import binned_bounds, score_bins, score_histogram
+from evalstats.errors import InputError
+from evalstats.mergeable import MergeableEstimator
+from evalstats.results.estimate import Estimate
+
+Array = NDArray[np.float64]
+StateKind = Literal["exact", "binned"]
+
+
+class MergeableRanking(RankingEstimator, MergeableEstimator):
+    """Summaries of binary rankings for the estimators with influence values."""
+
+    def _partial(self, columns: Columns, state: StateKind = "exact") -> pl.DataFrame:
+        """Sums of weights by distinct score (exact) or by 16-bit key of the score (binned)."""
+        if state not in ("exact", "binned"):
+            raise InputError(f"state={state!r}: choose 'exact' or 'binned'")
+        if self.multiclass != "raise" or not self._has_influence(columns):
+            raise InputError(
+                f"{self!r} has no mergeable state: it exists for two classes and the default curve"
+            )
+        tables = []
+        for model, column in columns.models["y_score"].items():
+            wide = column.dtype.kind in "iu" and column.dtype.itemsize == 8
+            if wide and bool((np.abs(column) > EXACT_INTEGERS).any()):
+                raise InputError("y_score has integers beyond 2**53, which a state does not keep")
+            scores = column.astype(np.float64) if state == "exact" else score_bins(column)
+            sums = score_histogram(scores, columns.single["y_true"], columns.weight)
+            tables.append(
+                pl.DataFrame(sums._asdict())
+                .with_columns(pl.col("scores").cast(pl.Float64))
+                .insert_column(0, pl.Series("model", [model] * len(sums.scores), dtype=pl.String))
+            )
+        return pl.concat(tables)
+
+    def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
+        models = [table["model"].unique(maintain_order=True).to_list() for table in tables]
+        if any(names != models[0] for names in models):
+            raise InputError(f"the states hold different models: {models}")
+        merged = pl.concat(tables).group_by("model", "scores", maintain_order=True).sum()
+        order = pl.Enum(models[0])
+        return merged.sort(pl.col("model").cast(order), "scores")
+
+    def _finalize(
+        self, table: pl.DataFrame, state: StateKind = "exact", tolerance: float | None = None
+    ) -> Estimate:
+        """Estimate with standard errors; binned states carry rigorous bounds.
+
+        Parameters
+        ----------
+        table : polars.DataFrame
+            Merged summary.
+        state : {"exact", "binned"}
+            What the summary holds.
+        tolerance : float, optional
+            Largest acceptable half-width of the bounds of a binned state.
+
+        Returns
+        -------
+        Estimate
+            One term per model.
+        """
+        parts = table.partition_by("model", maintain_order=True)
+        names = [str(part["model"][0]) for part in parts]
+        summaries = [self._from_sums(part) for part in parts]
+        variance = np.array([variance for _, variance, _ in summaries])
+        covariance = np.full((len(parts), len(parts)), np.nan)
+        np.fill_diagonal(covariance, variance)
+        counts = np.array([counts for _, _, counts in summaries])
+        support = {"n_positive": counts[:, 0]}
+        if self.metric == "AUROC":
+            support["n_negative"] = counts[:, 1]
+        if state == "binned":
+            support |= self._bounds(parts, names, tolerance)
+        notes = ["covariances between models are not kept in a summary"] if len(parts) > 1 else []
+        n = int(counts[0].sum())
+        return Estimate(
+            name=self.metric,
+            unit=self.unit,
+            n_units=n,
+            n_clusters=None,
+            inference="analytic",
+            level=float(self.level),
+            terms=pl.DataFrame({"metric": [self.metric] * len(parts), "model": names}),
+            value=np.array([value for value, _, _ in summaries]),
+            standard_error=np.sqrt(variance),
+            covariance=covariance,
+            scale=self.scale,
+            interval=(self.interval,) * len(parts),
+            support=support,
+            higher_is_better=self.higher_is_better,
+            notes=tuple(notes),
+            method_text=f"{self.metric} from merged {state} summaries of {n} observations.",
+            citation_keys=self.citation_keys,
+        )
+
+    interval: Any
+
+    def _from_sums(self, sums: pl.DataFrame) -> tuple[float, float, tuple[float, float]]:
+        """Value, variance and class sizes: each distinct score acts as two weighted rows."""
+        scores = sums["scores"].to_numpy()
+        size = len(scores)
+        positive = np.repeat([True, False], size)
+        weight = np.concatenate([sums["positive"].to_numpy(), sums["negative"].to_numpy()])
+        squares = np.concatenate(
+            [sums["positive_squares"].to_numpy(), sums["negative_squares"].to_numpy()]
+        )
+        count = np.concatenate([sums["n_positive"].to_numpy(), sums["n_negative"].to_numpy()])
+        component = Component.of(positive, np.concatenate([scores, scores]))
+        value = self._statistic(component, weight)
+        influence = self._statistic_influence(component, weight)
+        by_class = self.metric == "AUROC" or getattr(self, "sampling", "random") == "stratified"
+        strata = [positive, ~positive] if by_class else [np.ones(2 * size, dtype=bool)]
+        variance = sum(
+            _stratum_variance(influence[rows], weight[rows], squares[rows], count[rows])
+            for rows in strata
+        )
+        sizes = float(count[:size].sum()), float(count[size:].sum())
+        if not np.isfinite(value) and self.on_undefined == "raise":
+            raise InputError(f"a class is empty in the merged states, so {self.metric} is undefined")
+        return value, float(variance), sizes
+
+    def _bounds(
+        self, parts: list[pl.DataFrame], names: list[str], tolerance: float | None
+    ) -> dict[str, Array]:
+        prefix = "auroc" if self.metric == "AUROC" else "ap"
+        limits = []
+        for name, part in zip(names, parts, strict=True):
+            bounds = binned_bounds(part["positive"].to_numpy(), part["negative"].to_numpy())
+            low = getattr(bounds, f"{prefix}_low")
+            high = getattr(bounds, f"{prefix}_high")
+            if tolerance is not None and (high - low) / 2 > tolerance:
+                raise InputError(
+                    f"the binned state bounds {self.metric} of {name!r} to [{low:.6g}, {high:.6g}], "
+                    f"wider than tolerance={tolerance}: use state='exact'"
+                )
+            limits.append((low, high))
+        low_high = np.array(limits)
+        return {"bound_low": low_high[:, 0], "bound_high": low_high[:, 1]}
+
+
+def _stratum_variance(influence: Array, weight: Array, squares: Array, count: Array) -> float:
+    m = float(count.sum())
+    if m <= 1:
+        return float("nan")
+    total = float(weight @ influence)
+    return m / (m - 1) * (float(squares @ influence**2) - total**2 / m)

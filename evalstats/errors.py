@@ -1,0 +1,67 @@
+"""What evalstats raises and what it warns about."""
+
+import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
+
+
+class InputError(ValueError):
+    """The input cannot be used; the message names the argument, the place and the remedy.
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> es.auroc([0, 1], [0.2, float("nan")])
+    Traceback (most recent call last):
+    evalstats.errors.InputError: y_score has 1 missing value (first in row 1): ...
+    """
+
+
+class EvalstatsWarning(UserWarning):
+    """Usable but suspicious input or result, with a stable short code.
+
+    Parameters
+    ----------
+    code : str
+        One of :data:`WARNING_CODES`; it is printed in brackets before the message, so that
+        ``warnings.filterwarnings("ignore", r"\\[few-clusters\\]")`` silences one kind only.
+    message : str
+        What was seen and what to do about it.
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> str(es.EvalstatsWarning("few-clusters", "only 4 clusters"))
+    '[few-clusters] only 4 clusters'
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in WARNING_CODES:
+            raise ValueError(f"unknown warning code {code!r}")
+        super().__init__(f"[{code}] {message}")
+        self.code = code
+        self.message = message
+
+    def __reduce__(self) -> tuple[type["EvalstatsWarning"], tuple[str, str]]:
+        return type(self), (self.code, self.message)
+
+
+WARNING_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "constant-score": "all scores of a model are equal, so it ranks nothing",
+        "few-positives": "too few positives for the large-sample standard error",
+        "few-clusters": "too few clusters for the cluster-robust standard error",
+        "degenerate-variance": "a variance is zero although the statistic could vary",
+        "failed-replicates": "the statistic was undefined in some bootstrap replicates",
+        "class-absent": "a class has no observation and was left out of the average",
+        "rows-dropped": "rows with missing values were left out (nan_policy='omit')",
+        "covariance-rank": "fewer units than terms: the joint covariance is singular",
+        "identical-ranking": "two models rank all units alike, so their difference is exactly 0",
+        "tied-mistakes": "tied scores are not counted as atomic mistakes",
+    }
+)
+
+
+def warn(code: str, message: str, *, stacklevel: int = 3) -> None:
+    """Issue an :class:`EvalstatsWarning` under its stable `code`."""
+    warnings.warn(EvalstatsWarning(code, message), stacklevel=stacklevel)

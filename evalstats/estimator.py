@@ -1,0 +1,486 @@
+"""The contract: an estimator is configuration plus ``fit``; everything else derives from it.
+
+The author of a metric writes ``_prepare``, ``_evaluate`` and, where a closed form is known,
+``_influence``; intake, weights, resampling, intervals, comparison and tables are shared.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from evalstats.data.columns import Columns, Role, dense_codes
+from evalstats.data.intake import NanPolicy, collect_columns
+from evalstats.errors import InputError, warn
+from evalstats.inference.engine import infer
+from evalstats.inference.methods import (
+    Analytic,
+    Bootstrap,
+    Inference,
+    InferenceOption,
+    NoInference,
+    require_inference,
+)
+from evalstats.inference.problem import Part, Problem, SamplingDistribution
+from evalstats.inference.scales import ScaleName
+from evalstats.inference.units import FEW_CLUSTERS, Units
+from evalstats.results.estimate import Estimate
+from evalstats.results.method_text import methods_sentence
+from evalstats.results.ranges import require_level
+
+Array = NDArray[np.float64]
+Diagnosis = tuple[str, str]
+
+REGISTRY: dict[str, type["Estimator"]] = {}
+
+
+class Estimator(ABC):
+    """Base of all estimators: keyword-only configuration, ``fit``, and an ``estimate_``.
+
+    Subclasses are registered by being defined, and being registered puts them under the test
+    battery, on the command line and into the documentation check.
+
+    Attributes
+    ----------
+    estimate_ : Estimate
+        The labelled vector with its joint sampling distribution; set by ``fit``.
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> es.AUROC(level=0.9).get_params()["level"]
+    0.9
+    """
+
+    metric: ClassVar[str]
+    unit: ClassVar[str] = "observation"
+    roles: ClassVar[tuple[Role, ...]]
+    scale: ClassVar[ScaleName] = "identity"
+    value_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    higher_is_better: ClassVar[bool | None] = None
+    verb: ClassVar[str]
+    citation_keys: ClassVar[tuple[str, ...]] = ()
+    exceptions: ClassVar[Mapping[str, str]] = {}
+
+    inference: InferenceOption
+    level: float
+    nan_policy: NanPolicy
+    estimate_: Estimate
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "metric" in cls.__dict__:
+            REGISTRY[cls.__name__] = cls
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return list(inspect.signature(cls.__init__).parameters)[1:]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
+        """Return the constructor parameters, as scikit-learn does.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            Accepted for scikit-learn; no parameter is itself an estimator.
+
+        Returns
+        -------
+        dict
+            Parameter names and values, unchanged since construction or ``set_params``.
+        """
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor parameters by name.
+
+        Parameters
+        ----------
+        **params
+            Parameter names and values.
+
+        Returns
+        -------
+        Estimator
+            The estimator itself.
+
+        Raises
+        ------
+        InputError
+            If a name is no parameter.
+        """
+        known = self._parameter_names()
+        for name, value in params.items():
+            if name not in known:
+                raise InputError(
+                    f"{name!r} is no parameter of {type(self).__name__}: choose from {known}"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if repr(value) != repr(defaults[name].default)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "estimate_")
+
+    # What the author of a metric writes -----------------------------------------------------
+
+    @abstractmethod
+    def _validate(self, columns: Columns) -> Columns:
+        """Check the content of the columns and bring it into canonical form."""
+
+    @abstractmethod
+    def _prepare(self, columns: Columns) -> Any:
+        """Do everything that does not depend on the weights: sort, match, bin; once."""
+
+    @abstractmethod
+    def _evaluate(self, prepared: Any, weights: Array) -> Array:
+        """Values of all terms under the given row weights; NaN where undefined."""
+
+    def _influence(self, prepared: Any, weights: Array) -> Array | None:  # noqa: ARG002
+        """Derivative (n_rows, k) of the values by each row's weight; None where unknown."""
+        return None
+
+    def _has_influence(self, columns: Columns) -> bool:  # noqa: ARG002
+        return type(self)._influence is not Estimator._influence
+
+    def _terms(self, columns: Columns) -> list[dict[str, Hashable]]:
+        """Labels of the values, in the order of ``_evaluate``."""
+        return [{"metric": self.metric, "model": model} for model in columns.model_names]
+
+    def _design_strata(self, columns: Columns) -> NDArray[np.int64] | None:  # noqa: ARG002
+        """Strata of the analytic standard error, such as the classes in DeLong's method."""
+        return None
+
+    def _default_inference(self, columns: Columns) -> Inference:
+        return Analytic() if self._has_influence(columns) else Bootstrap(rng=0)
+
+    def _analytic_interval(self, columns: Columns) -> str:  # noqa: ARG002
+        """Name of the interval that goes with a standard error alone."""
+        return "wald" if self.scale == "identity" else self.scale
+
+    def _support(self, columns: Columns, prepared: Any) -> dict[str, Array]:  # noqa: ARG002
+        """What boundary intervals need per term, such as the number of positives."""
+        return {}
+
+    def _diagnose(self, columns: Columns, prepared: Any) -> list[Diagnosis]:  # noqa: ARG002
+        """Warning codes and messages for usable but suspicious data."""
+        return []
+
+    def _require_defined(self, columns: Columns, prepared: Any, value: Array) -> None:
+        """Refuse data in which the statistic is undefined, unless that was asked for."""
+
+    def _analytic_name(self, columns: Columns) -> str:  # noqa: ARG002
+        return "influence-function standard errors"
+
+    @classmethod
+    @abstractmethod
+    def _example_arguments(cls, rng: np.random.Generator, n: int) -> dict[str, Any]:
+        """Valid ``fit`` arguments for two models, for the test battery and the docs."""
+
+    # What every estimator shares ------------------------------------------------------------
+
+    def _fit(
+        self,
+        arguments: Mapping[str, object],
+        *,
+        data: object,
+        sample_weight: object,
+        cluster: object,
+        by: object,
+    ) -> Self:
+        columns = self._columns(
+            arguments, data=data, sample_weight=sample_weight, cluster=cluster, by=by
+        )
+        self.estimate_ = self._estimate(columns)
+        return self
+
+    def _columns(
+        self,
+        arguments: Mapping[str, object],
+        *,
+        data: object = None,
+        sample_weight: object = None,
+        cluster: object = None,
+        by: object = None,
+    ) -> Columns:
+        self._check_params()
+        roles = self._active_roles()
+        stratify = self.inference.stratify if isinstance(self.inference, Bootstrap) else None
+        if stratify is not None and stratify not in [role.name for role in roles]:
+            roles = (*roles, Role("stratify", "code"))
+            arguments = {**arguments, "stratify": stratify}
+        columns = collect_columns(
+            roles,
+            arguments,
+            data=data,
+            sample_weight=sample_weight,
+            cluster=cluster,
+            by=by,
+            nan_policy=self.nan_policy,
+        )
+        return self._validate(columns)
+
+    def point_columns(
+        self, arguments: Mapping[str, object], sample_weight: object = None
+    ) -> Columns:
+        """Validated columns for a function twin, which returns numbers only.
+
+        Parameters
+        ----------
+        arguments : mapping of str to object
+            Role arguments.
+        sample_weight : array-like, optional
+            Weights of the rows.
+
+        Returns
+        -------
+        Columns
+            Canonical columns.
+        """
+        return self._columns(arguments, sample_weight=sample_weight)
+
+    def point_value(self, columns: Columns) -> float:
+        """First value of validated columns, without inference.
+
+        Parameters
+        ----------
+        columns : Columns
+            What :meth:`point_columns` returned.
+
+        Returns
+        -------
+        float
+            The point estimate.
+        """
+        prepared = self._prepare(columns)
+        weights = np.ones(columns.n) if columns.weight is None else columns.weight
+        value = self._evaluate(prepared, weights)
+        self._require_defined(columns, prepared, value)
+        return float(value[0])
+
+    def _active_roles(self) -> tuple[Role, ...]:
+        return self.roles
+
+    def _check_params(self) -> None:
+        require_inference(self.inference)
+        require_level(self.level)
+        if self.nan_policy not in ("raise", "omit"):
+            raise InputError(f"nan_policy={self.nan_policy!r}: choose 'raise' or 'omit'")
+
+    def _estimate(self, columns: Columns) -> Estimate:
+        groups = _group_rows(columns)
+        samples = [columns if rows is None else columns.take(rows) for rows in groups]
+        prepared = [self._prepare(sample) for sample in samples]
+        method = self._default_inference(columns) if self.inference == "auto" else self.inference
+        if not isinstance(method, Analytic | Bootstrap | NoInference) and self.inference == "auto":
+            raise AssertionError("the default inference is a configuration object")
+        problem = self._problem(columns, groups, samples, prepared, method)
+        for sample, item, part in zip(samples, prepared, problem.parts, strict=True):
+            k = len(problem.value) // len(problem.parts)
+            position = k * problem.parts.index(part)
+            self._require_defined(sample, item, problem.value[position : position + k])
+        distribution = infer(problem, method)
+        return self._assemble(columns, samples, prepared, problem, method, distribution)
+
+    def _problem(
+        self,
+        columns: Columns,
+        groups: list[NDArray[np.int64] | None],
+        samples: list[Columns],
+        prepared: list[Any],
+        method: Inference,
+    ) -> Problem:
+        independent = _groups_independent(columns)
+        units = Units(
+            columns.n,
+            columns.n if columns.cluster is None else int(columns.cluster.max()) + 1,
+            columns.cluster,
+            columns.weight,
+            self._resampling_strata(columns, method, independent),
+        )
+        influential = self._has_influence(columns)
+        parts = []
+        for rows, sample, item in zip(groups, samples, prepared, strict=True):
+            part_units, unit_ids = self._part_units(sample, rows, units)
+            parts.append(
+                Part(
+                    rows,
+                    part_units,
+                    unit_ids,
+                    _Evaluation(self, item),
+                    _Influence(self, item) if influential else None,
+                )
+            )
+        value = np.concatenate([part.evaluate(part.units.row_weight) for part in parts])
+        return Problem(units, parts, value, independent)
+
+    def _part_units(
+        self, sample: Columns, rows: NDArray[np.int64] | None, units: Units
+    ) -> tuple[Units, NDArray[np.int64] | None]:
+        strata = None if sample.cluster is not None else self._design_strata(sample)
+        if rows is None:
+            return replace(units, stratum=strata), None
+        if sample.cluster is None:
+            return Units(sample.n, sample.n, None, sample.weight, strata), rows
+        unit_ids, local = np.unique(sample.cluster, return_inverse=True)
+        codes = local.astype(np.int64, copy=False).ravel()
+        return Units(sample.n, len(unit_ids), codes, sample.weight, None), unit_ids
+
+    def _resampling_strata(
+        self, columns: Columns, method: Inference, independent: bool
+    ) -> NDArray[np.int64] | None:
+        strata = columns.group if independent and columns.group is not None else None
+        if isinstance(method, Bootstrap) and method.stratify is not None:
+            named = isinstance(method.stratify, str) and method.stratify in columns.single
+            column = columns.single[str(method.stratify) if named else "stratify"]
+            codes, labels = dense_codes(column)
+            strata = codes if strata is None else strata * len(labels) + codes
+        return strata
+
+    def _assemble(
+        self,
+        columns: Columns,
+        samples: list[Columns],
+        prepared: list[Any],
+        problem: Problem,
+        method: Inference,
+        distribution: SamplingDistribution,
+    ) -> Estimate:
+        k = len(problem.value) // len(problem.parts)
+        n_active = [int(part.units.active.sum()) for part in problem.parts]
+        clustered = problem.units.clustered
+        df = [float(n - 1) if clustered else np.inf for n in n_active]
+        support = self._stacked_support(samples, prepared)
+        notes = self._notes(samples, prepared, problem, method)
+        n_rows = [int((part.units.row_weight > 0).sum()) for part in problem.parts]
+        variance = np.diag(distribution.covariance).copy()
+        return Estimate(
+            name=self.metric,
+            unit=self.unit,
+            n_units=sum(n_rows),
+            n_clusters=int(problem.units.active.sum()) if clustered else None,
+            inference=method.describe(),
+            level=float(self.level),
+            terms=_term_frame(columns, [self._terms(sample) for sample in samples]),
+            value=problem.value,
+            standard_error=np.sqrt(np.clip(variance, 0.0, None)),
+            covariance=distribution.covariance,
+            replicates=distribution.replicates,
+            scale=self.scale,
+            interval=tuple(self._interval_names(columns, method, len(problem.value))),
+            df=np.repeat(df, k),
+            residual_df=np.repeat([n - 1.0 for n in n_active], k),
+            sample=np.repeat(np.arange(len(samples)) * problem.independent_parts, k),
+            n=np.repeat(n_rows, k),
+            support={**support, **distribution.support},
+            higher_is_better=self.higher_is_better,
+            n_failed=distribution.n_failed,
+            n_dropped=columns.n_dropped,
+            notes=tuple(notes),
+            method_text=methods_sentence(self, columns, method, self._analytic_name(columns)),
+            citation_keys=self.citation_keys,
+        )
+
+    def _interval_names(self, columns: Columns, method: Inference, k: int) -> list[str]:
+        if isinstance(method, NoInference):
+            return ["none"] * k
+        name = method.interval if isinstance(method, Bootstrap) else self._analytic_interval(columns)
+        return [name] * k
+
+    def _stacked_support(self, samples: list[Columns], prepared: list[Any]) -> dict[str, Array]:
+        blocks = [self._support(s, item) for s, item in zip(samples, prepared, strict=True)]
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    def _notes(
+        self, samples: list[Columns], prepared: list[Any], problem: Problem, method: Inference
+    ) -> list[str]:
+        diagnoses: dict[Diagnosis, None] = {}
+        for sample, item in zip(samples, prepared, strict=True):
+            diagnoses.update(dict.fromkeys(self._diagnose(sample, item)))
+        units = problem.units
+        n_active = int(units.active.sum())
+        if units.clustered and n_active < FEW_CLUSTERS and not isinstance(method, NoInference):
+            message = (
+                f"only {n_active} clusters carry weight: cluster-robust standard errors are "
+                f"unreliable below about {FEW_CLUSTERS}"
+            )
+            diagnoses[("few-clusters", message)] = None
+        if n_active < len(problem.value):
+            message = f"{n_active} units but {len(problem.value)} terms: the covariance is singular"
+            diagnoses[("covariance-rank", message)] = None
+        for code, message in diagnoses:
+            warn(code, message, stacklevel=6)
+        return [message for _, message in diagnoses]
+
+
+class _Evaluation:
+    """Values of one prepared sample as a function of the weights."""
+
+    def __init__(self, estimator: Estimator, prepared: Any) -> None:
+        self._estimator = estimator
+        self._prepared = prepared
+
+    def __call__(self, weights: Array) -> Array:
+        return self._estimator._evaluate(self._prepared, weights)
+
+
+class _Influence(_Evaluation):
+    """Influence values of one prepared sample as a function of the weights."""
+
+    def __call__(self, weights: Array) -> Array:
+        influence = self._estimator._influence(self._prepared, weights)
+        if influence is None:
+            raise AssertionError("only built where influence values are known")
+        return influence
+
+
+def _group_rows(columns: Columns) -> list[NDArray[np.int64] | None]:
+    if columns.group is None:
+        return [None]
+    order = np.argsort(columns.group, kind="stable")
+    counts = np.bincount(columns.group)
+    return list(np.split(order, np.cumsum(counts)[:-1]))
+
+
+def _groups_independent(columns: Columns) -> bool:
+    """Whether no cluster spans two groups."""
+    if columns.group is None or columns.cluster is None:
+        return True
+    pairs = columns.cluster * (int(columns.group.max()) + 1) + columns.group
+    return len(np.unique(pairs)) == len(np.unique(columns.cluster))
+
+
+def _term_frame(
+    columns: Columns, terms: Sequence[Sequence[Mapping[str, Hashable]]]
+) -> pl.DataFrame:
+    rows: list[dict[str, Hashable]] = []
+    for position, part in enumerate(terms):
+        for term in part:
+            row = dict(term)
+            if columns.group is not None:
+                labels = columns.group_labels[position]
+                row["group"] = (
+                    labels[0] if len(labels) == 1 else ", ".join(str(label) for label in labels)
+                )
+            rows.append(row)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    order = [name for name in ("metric", "model", "group", "class") if name in names]
+    order += [name for name in names if name not in order]
+    return pl.DataFrame(
+        {name: [row.get(name) for row in rows] for name in order}, strict=False
+    )
+
+

@@ -1,0 +1,70 @@
+"""Covariance from influence values."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.errors import InputError
+from evalstats.inference.methods import WeightKind
+from evalstats.inference.units import Units
+from evalstats.kernels.units import centre_within_strata, weighted_unit_sums
+
+
+def influence_factor(
+    influence: NDArray[np.float64], units: Units, weight_kind: WeightKind = "probability"
+) -> NDArray[np.float64]:
+    """Scaled influence Z of each unit, so that the covariance of the estimates is Z'Z.
+
+    Parameters
+    ----------
+    influence : float64 array (n_rows, k)
+        Derivative of each estimate with respect to the weight of each row.
+    units : Units
+        Clusters, weights and strata. Within a stratum of m units the weighted influence sums are
+        centred and scaled by m / (m - 1): DeLong's estimate when strata are the classes, the
+        cluster-robust sandwich when units are clusters.
+    weight_kind : {"probability", "frequency"}
+        Frequency weights count identical rows.
+
+    Returns
+    -------
+    float64 array (n_units, k)
+        One row per unit, 0 where a unit has no weight. Complexity O(n_rows k).
+    """
+    if weight_kind == "frequency" and not units.clustered:
+        return _frequency_factor(influence, units.row_weight, units)
+    factor = weighted_unit_sums(
+        np.ascontiguousarray(influence), units.row_weight, units.unit_ids, units.n_units
+    )
+    stratum = units.unit_stratum
+    centre_within_strata(factor, stratum, units.active, int(stratum.max()) + 1)
+    return factor
+
+
+def _frequency_factor(
+    influence: NDArray[np.float64], weight: NDArray[np.float64], units: Units
+) -> NDArray[np.float64]:
+    fractional = weight != np.round(weight)
+    if bool(fractional.any()):
+        row = int(np.argmax(fractional))
+        raise InputError(
+            f"sample_weight is {weight[row]} in row {row}: frequency weights must be whole numbers "
+            "(other weights: Analytic(weight_kind='probability'))"
+        )
+    factor = np.zeros_like(influence)
+    members, offsets = units.strata
+    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+        rows = members[start:stop]
+        copies = weight[rows][:, np.newaxis]
+        m = float(copies.sum())
+        mean = (copies * influence[rows]).sum(axis=0) / m
+        scale = m / (m - 1) if m > 1 else np.nan
+        factor[rows] = np.sqrt(copies * scale) * (influence[rows] - mean)
+    return factor
+
+
+def acceleration(factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Acceleration of the BCa interval, sum z^3 / (6 (sum z^2)^1.5) (Efron 1987, eq. 6.6)."""
+    spread = np.square(factor).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = (factor**3).sum(axis=0) / (6.0 * spread**1.5)
+    return np.asarray(np.where(spread > 0, value, 0.0))

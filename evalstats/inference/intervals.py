@@ -1,0 +1,130 @@
+"""Confidence intervals of single estimates, by name.
+
+``logit`` and ``log`` are Wald intervals on the natural scale; ``wald`` is clipped to the range;
+``newcombe`` is method 5 of Newcombe (2006) and also serves AUROC at 0 and 1; ``binomial_logit`` is
+the interval of Boyd, Eng and Page (2013) for average precision.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special, stats
+
+from evalstats.inference.scales import SCALES, ScaleName, on_scale
+
+Array = NDArray[np.float64]
+
+
+def critical_value(level: float, df: Array) -> Array:
+    """Two-sided critical value: Student t, or normal where df is infinite."""
+    tail = 0.5 + level / 2.0
+    finite = np.isfinite(df)
+    value = np.full(np.shape(df), stats.norm.ppf(tail))
+    value[finite] = stats.t.ppf(tail, df[finite])
+    return value
+
+
+def wald_interval(
+    value: Array, standard_error: Array, critical: Array, scale: ScaleName, clip: ScaleName
+) -> tuple[Array, Array]:
+    """Value -+ critical x standard error on `scale`, back-transformed and clipped to the range."""
+    centre, spread = on_scale(value, standard_error, scale)
+    transform = SCALES[scale]
+    limits = SCALES[clip]
+    low = np.clip(transform.inverse(centre - critical * spread), limits.low, limits.high)
+    high = np.clip(transform.inverse(centre + critical * spread), limits.low, limits.high)
+    return low, high
+
+
+def newcombe_interval(value: float, m: float, n: float, critical: float) -> tuple[float, float]:
+    """Newcombe's method 5 for AUROC with m positives and n negatives; never a single point.
+
+    Solves ``|t - theta| = z sqrt(V(theta))`` with ``V = theta (1 - theta) / (m n) * (1 + (N - 1)
+    ((1 - theta) / (2 - theta) + theta / (1 + theta)))``, ``N = (m + n) / 2`` (Newcombe 2006).
+    """
+
+    def excess(theta: float) -> float:
+        spread = (1 - theta) / (2 - theta) + theta / (1 + theta)
+        variance = theta * (1 - theta) / (m * n) * (1 + ((m + n) / 2 - 1) * spread)
+        return (value - theta) ** 2 - critical**2 * variance
+
+    low = 0.0 if value <= 0 else _root(excess, 0.0, value)
+    high = 1.0 if value >= 1 else _root(excess, value, 1.0)
+    return low, high
+
+
+def _root(function: "object", low: float, high: float) -> float:
+    # At the estimate itself the excess is negative, at the end of the range it is positive; the
+    # ends are moved inwards because the variance vanishes at 0 and 1.
+    inner = 1e-12
+    a, b = max(low, inner), min(high, 1 - inner)
+    return float(optimize.brentq(function, a, b, xtol=1e-14))
+
+
+def binomial_logit_interval(
+    value: Array, n_positive: Array, critical: Array
+) -> tuple[Array, Array]:
+    """Boyd's interval for AP: logit scale with standard error 1 / sqrt(n t (1 - t))."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = special.logit(value)
+        spread = 1.0 / np.sqrt(n_positive * value * (1.0 - value))
+    return special.expit(centre - critical * spread), special.expit(centre + critical * spread)
+
+
+def percentile_interval(replicates: Array, level: float) -> tuple[Array, Array]:
+    """Equal-tailed quantiles of the replicates."""
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
+    return low, high
+
+
+def basic_interval(
+    value: Array, replicates: Array, level: float, scale: ScaleName
+) -> tuple[Array, Array]:
+    """Reflect the quantiles about the estimate, on the natural scale where that is finite."""
+    low, high = percentile_interval(replicates, level)
+    transform = SCALES[scale]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = transform.forward(value)
+        return (
+            transform.inverse(2 * centre - transform.forward(high)),
+            transform.inverse(2 * centre - transform.forward(low)),
+        )
+
+
+def bca_interval(
+    value: Array, replicates: Array, acceleration: Array, level: float
+) -> tuple[Array, Array]:
+    """Bias-corrected and accelerated interval (Efron 1987); ties count half."""
+    below = (replicates < value).mean(axis=0) + 0.5 * (replicates == value).mean(axis=0)
+    low = np.empty(len(value))
+    high = np.empty(len(value))
+    tails = stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    for term, share in enumerate(below):
+        if share in (0.0, 1.0):
+            low[term] = high[term] = np.nan
+            continue
+        shift = stats.norm.ppf(share)
+        z = shift + tails
+        adjusted = stats.norm.cdf(shift + z / (1 - acceleration[term] * z))
+        low[term], high[term] = np.quantile(replicates[:, term], adjusted)
+    return low, high
+
+
+def studentized_interval(
+    value: Array,
+    standard_error: Array,
+    replicates: Array,
+    replicate_error: Array,
+    level: float,
+    scale: ScaleName,
+) -> tuple[Array, Array]:
+    """Bootstrap-t interval on the natural scale (Efron and Tibshirani 1993, ch. 12)."""
+    centre, spread = on_scale(value, standard_error, scale)
+    moved, moved_spread = on_scale(replicates, replicate_error, scale)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pivots = (moved - centre) / moved_spread
+    pivots[~np.isfinite(pivots)] = np.nan
+    tail = (1.0 - level) / 2.0
+    lower, upper = np.nanquantile(pivots, [tail, 1.0 - tail], axis=0)
+    transform = SCALES[scale]
+    return transform.inverse(centre - upper * spread), transform.inverse(centre - lower * spread)

@@ -1,0 +1,166 @@
+"""The ``inference=`` argument: small immutable configuration objects."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from evalstats.errors import InputError
+
+WeightKind = Literal["probability", "frequency"]
+BootstrapInterval = Literal["percentile", "basic", "bca", "studentized"]
+BootstrapKind = Literal["multinomial", "poisson", "bayesian", "multiplier"]
+RandomSource: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"
+
+
+@dataclass(frozen=True)
+class Analytic:
+    """Standard errors from influence values (DeLong, sandwich), without resampling.
+
+    Parameters
+    ----------
+    weight_kind : {"probability", "frequency"}, default "probability"
+        How ``sample_weight`` enters the standard error. Probability weights (sampling or
+        importance weights) give the sandwich; frequency weights are counts of identical rows, so
+        that the result equals that of the repeated rows.
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> es.AUROC(inference=es.Analytic()).fit([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.9]).estimate_.n_units
+    4
+    """
+
+    weight_kind: WeightKind = "probability"
+
+    def __post_init__(self) -> None:
+        _require("weight_kind", self.weight_kind, ("probability", "frequency"))
+
+    def describe(self) -> str:
+        """Return the short name that tables show."""
+        return "analytic"
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Resample units with replacement, as weights, in compiled chunks.
+
+    Parameters
+    ----------
+    n_resamples : int, default 2000
+        Number of replicates B.
+    interval : {"percentile", "basic", "bca", "studentized"}, default "percentile"
+        How replicates become an interval.
+    kind : {"multinomial", "poisson", "bayesian", "multiplier"}, default "multinomial"
+        Distribution of the weights: counts of a resample of fixed size, independent Poisson(1)
+        counts, Dirichlet (standard exponential) weights, or Gaussian multipliers of the influence
+        values, which never re-evaluate the metric.
+    stratify : str, array-like or None, default None
+        Resample within strata: the name of a role (``"y_true"`` fixes the class sizes, as pROC
+        does), or one stratum per row.
+    rng : int, SeedSequence, Generator or None, default None
+        Source of the 64-bit key from which every replicate derives its own stream. A Generator is
+        consumed once per fit.
+    n_jobs : int or None, default None
+        Threads. None uses the active ``joblib.parallel_config``, else all cores. The result does
+        not depend on it.
+
+    Raises
+    ------
+    InputError
+        If an option is unknown or `n_resamples` is below 1.
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> bootstrap = es.Bootstrap(n_resamples=200, interval="bca", rng=0)
+    >>> auc = es.AUROC(inference=bootstrap).fit([0, 1, 0, 1, 1, 0], [0.1, 0.4, 0.5, 0.9, 0.7, 0.2])
+    >>> auc.estimate_.replicates.shape
+    (200, 1)
+    """
+
+    n_resamples: int = 2000
+    interval: BootstrapInterval = "percentile"
+    kind: BootstrapKind = "multinomial"
+    stratify: object = None
+    rng: RandomSource = None
+    n_jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n_resamples, int | np.integer) or self.n_resamples < 1:
+            raise InputError(f"n_resamples must be a positive integer, not {self.n_resamples!r}")
+        _require("interval", self.interval, ("percentile", "basic", "bca", "studentized"))
+        _require("kind", self.kind, ("multinomial", "poisson", "bayesian", "multiplier"))
+        if isinstance(self.rng, np.random.RandomState):
+            raise InputError("rng is a RandomState: pass an int or numpy.random.default_rng(seed)")
+
+    def describe(self) -> str:
+        """Return the short name that tables show."""
+        stratified = ", stratified" if self.stratify is not None else ""
+        return f"bootstrap ({self.interval}, {self.kind}{stratified}, B={self.n_resamples})"
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """Leave out one unit (or one cluster) at a time; also estimates the bias.
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> ap = es.AUPRC(inference=es.Jackknife())
+    >>> estimate = ap.fit([0, 1, 0, 1, 1], [0.1, 0.4, 0.5, 0.9, 0.7]).estimate_
+    >>> bool(estimate.standard_error[0] > 0)
+    True
+    """
+
+    def describe(self) -> str:
+        """Return the short name that tables show."""
+        return "jackknife"
+
+
+@dataclass(frozen=True)
+class NoInference:
+    """Point estimates only; standard errors and intervals are NaN.
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> auc = es.AUROC(inference=es.NoInference()).fit([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.9])
+    >>> float(auc.estimate_.standard_error[0])
+    nan
+    """
+
+    def describe(self) -> str:
+        """Return the short name that tables show."""
+        return "none"
+
+
+Inference: TypeAlias = Analytic | Bootstrap | Jackknife | NoInference
+InferenceOption: TypeAlias = Inference | Literal["auto"]
+
+
+def require_inference(inference: object) -> None:
+    """Refuse anything but ``"auto"`` and the four configuration objects."""
+    if inference == "auto" or isinstance(inference, Analytic | Bootstrap | Jackknife | NoInference):
+        return
+    raise InputError(
+        f"inference={inference!r}: pass 'auto', Analytic(), Bootstrap(...), Jackknife() or "
+        "NoInference()"
+    )
+
+
+def random_key(rng: RandomSource) -> tuple[int, int]:
+    """Derive the 64-bit key of the counter-based streams, as two 32-bit words."""
+    if isinstance(rng, np.random.Generator):
+        words = rng.integers(0, 2**32, size=2, dtype=np.uint32)
+    else:
+        sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+        words = sequence.generate_state(2, np.uint32)
+    return int(words[0]), int(words[1])
+
+
+def _require(name: str, value: Hashable, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        options = ", ".join(repr(option) for option in allowed)
+        raise InputError(f"{name}={value!r} is unknown: choose one of {options}")

@@ -1,0 +1,81 @@
+"""What the engine sees of a metric: values and influence as functions of weights."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.inference.units import Units
+
+Evaluate = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One prepared sample, a group of ``by=`` or the whole data.
+
+    Attributes
+    ----------
+    rows : int64 array or None
+        Rows of the whole data that belong to the part; None for all.
+    units : Units
+        The part's own units, weights and design strata.
+    unit_ids : int64 array or None
+        Unit of the whole data that each unit of the part is; None when they are the same.
+    evaluate : callable
+        Weights of the part's rows to its k values; NaN where undefined.
+    influence : callable or None
+        Weights of the part's rows to the (n_rows, k) derivatives at these weights.
+    """
+
+    rows: NDArray[np.int64] | None
+    units: Units
+    unit_ids: NDArray[np.int64] | None
+    evaluate: Evaluate
+    influence: Evaluate | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All parts of one analysis over common units."""
+
+    units: Units
+    parts: Sequence[Part]
+    value: NDArray[np.float64]
+    independent_parts: bool
+
+    def evaluate(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values of all terms under the weights of all rows."""
+        if len(self.parts) == 1 and self.parts[0].rows is None:
+            return self.parts[0].evaluate(weights)
+        return np.concatenate([part.evaluate(weights[part.rows]) for part in self.parts])
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of terms of each part."""
+        k = len(self.value) // len(self.parts)
+        return [k] * len(self.parts)
+
+
+@dataclass(frozen=True)
+class SamplingDistribution:
+    """What inference returns: the joint distribution of the estimates.
+
+    Attributes
+    ----------
+    covariance : float64 array (k, k)
+        Joint covariance of the estimates.
+    replicates : float64 array (B, k) or None
+        Defined replicates.
+    support : dict of str to array
+        What intervals need later: ``bias``, ``acceleration``, ``skewness`` (k, k, k),
+        ``replicate_covariance`` (B, k, k).
+    n_failed : int
+        Replicates in which a statistic was undefined.
+    """
+
+    covariance: NDArray[np.float64]
+    replicates: NDArray[np.float64] | None = None
+    support: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    n_failed: int = 0

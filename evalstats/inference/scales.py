@@ -1,0 +1,40 @@
+"""Natural scales: where an estimate is roughly normal and intervals cannot leave its range."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Array = NDArray[np.float64]
+ScaleName = Literal["identity", "logit", "log"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A transform with its inverse, its derivative and the range of the estimate."""
+
+    forward: Callable[[Array], Array]
+    inverse: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+    low: float
+    high: float
+
+
+SCALES: dict[str, Scale] = {
+    "identity": Scale(lambda x: x, lambda x: x, np.ones_like, -np.inf, np.inf),
+    "logit": Scale(
+        special.logit, special.expit, lambda x: 1.0 / (x * (1.0 - x)), low=0.0, high=1.0
+    ),
+    "log": Scale(np.log, np.exp, lambda x: 1.0 / x, low=0.0, high=np.inf),
+}
+
+
+def on_scale(value: Array, standard_error: Array, scale: ScaleName) -> tuple[Array, Array]:
+    """Estimate and delta-method standard error on the natural scale; NaN at its ends."""
+    transform = SCALES[scale]
+    inside = (value > transform.low) & (value < transform.high)
+    safe = np.where(inside, value, np.nan)
+    return transform.forward(safe), standard_error * transform.derivative(safe)

@@ -1,0 +1,130 @@
+"""Estimators whose data can be summarised in parts and merged: the state is a commutative monoid."""
+
+import json
+from abc import abstractmethod
+from typing import Any
+
+import polars as pl
+
+from evalstats.data.columns import Columns
+from evalstats.data.state import State
+from evalstats.errors import InputError
+from evalstats.estimator import Estimator
+from evalstats.results.estimate import Estimate
+
+CONFIDENCE_PARAMETERS = ("inference", "level", "nan_policy")
+
+
+class MergeableEstimator(Estimator):
+    """Adds ``partial``, ``merge`` and ``finalize`` to an estimator.
+
+    Parts may be merged in any order and grouping; the estimate equals that of all rows at once.
+    """
+
+    @abstractmethod
+    def _partial(self, columns: Columns, **options: Any) -> pl.DataFrame:
+        """Summary of validated rows."""
+
+    @abstractmethod
+    def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
+        """Summary of all rows of the given summaries."""
+
+    @abstractmethod
+    def _finalize(self, table: pl.DataFrame, **options: Any) -> Estimate:
+        """Estimate from a summary."""
+
+    def partial(
+        self, *roles: object, data: object = None, sample_weight: object = None, **options: Any
+    ) -> State:
+        """Summarise some of the rows.
+
+        Parameters
+        ----------
+        *roles : array-like or str
+            The role arguments of ``fit``, positional or by keyword.
+        data : data frame, optional
+            Frame whose columns the roles name.
+        sample_weight : array-like or str, optional
+            Weights of these rows.
+        **options
+            Role arguments by keyword, and options of the state such as ``state="binned"``.
+
+        Returns
+        -------
+        State
+            Mergeable, serialisable summary.
+        """
+        names = [role.name for role in self.roles]
+        arguments: dict[str, object] = dict(zip(names, roles, strict=False))
+        arguments.update({name: options.pop(name) for name in names if name in options})
+        columns = self._columns(arguments, data=data, sample_weight=sample_weight)
+        table = self._partial(columns, **options)
+        return State(self._definition(options), table)
+
+    def merge(self, *states: State) -> State:
+        """Combine the summaries of several parts.
+
+        Parameters
+        ----------
+        *states : State
+            Results of :meth:`partial` or :meth:`merge`, of the same definition.
+
+        Returns
+        -------
+        State
+            Summary of all their rows.
+
+        Raises
+        ------
+        InputError
+            If the states were built by different estimators or options.
+        """
+        if not states:
+            raise InputError("merge needs at least one state")
+        for position, state in enumerate(states):
+            if state.definition != states[0].definition:
+                raise InputError(
+                    f"state {position} was built as {state.definition}, the first one as "
+                    f"{states[0].definition}: merge states of one definition only"
+                )
+        return State(states[0].definition, self._merge([state.table for state in states]))
+
+    def finalize(self, state: State, **options: Any) -> Estimate:
+        """Estimate from a summary; also sets ``estimate_``.
+
+        Parameters
+        ----------
+        state : State
+            Result of :meth:`partial` or :meth:`merge`.
+        **options
+            Options of the estimator's state, such as ``tolerance=``.
+
+        Returns
+        -------
+        Estimate
+            As from ``fit`` on all rows, but without covariances between models, which a summary
+            per model does not hold.
+
+        Raises
+        ------
+        InputError
+            If the state was built by another estimator.
+        """
+        self._check_params()
+        owner, _, built = state.definition.partition(":")
+        if owner != type(self).__name__ or json.loads(built)["parameters"] != self._parameters():
+            raise InputError(f"this state was built as {state.definition}, not by {self!r}")
+        self.estimate_ = self._finalize(state.table, **options, **json.loads(built)["options"])
+        return self.estimate_
+
+    def _parameters(self) -> dict[str, str]:
+        """What defines the summary: all parameters but those of the inference."""
+        return {
+            name: repr(value)
+            for name, value in self.get_params().items()
+            if name not in CONFIDENCE_PARAMETERS
+        }
+
+    def _definition(self, options: dict[str, Any]) -> str:
+        described = {"parameters": self._parameters(), "options": options}
+        return f"{type(self).__name__}:{json.dumps(described, sort_keys=True)}"

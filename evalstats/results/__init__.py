@@ -1,0 +1,1 @@
+"""Results: the estimate, the tables and displays made from it, and the works to cite."""

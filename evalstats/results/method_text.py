@@ -1,0 +1,51 @@
+"""The sentence for the methods section."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from evalstats.data.columns import Columns
+from evalstats.inference.methods import Analytic, Bootstrap, Inference, Jackknife
+
+if TYPE_CHECKING:
+    from evalstats.estimator import Estimator
+
+
+def package_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return version("evalstats-metrics")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def methods_sentence(
+    estimator: "Estimator", columns: Columns, method: Inference, analytic_name: str
+) -> str:
+    """Describe metric, interval, unit, weights and clusters in one sentence with citation keys."""
+    keys = " ".join(f"[{key}]" for key in estimator.citation_keys)
+    parts = [f"{estimator.metric} with {100 * estimator.level:g}% confidence intervals"]
+    parts.append(_interval_phrase(method, analytic_name))
+    if columns.cluster is not None:
+        parts.append(f"clustered by {int(columns.cluster.max()) + 1} clusters")
+    if columns.weight is not None:
+        parts.append("with sample weights")
+    if columns.group is not None:
+        parts.append(f"estimated separately in {len(columns.group_labels)} groups")
+    sample = f"n = {columns.n} {estimator.unit}s"
+    text = f"{parts[0]} {', '.join(parts[1:])} ({sample}; evalstats {package_version()})"
+    return f"{text} {keys}.".replace("  ", " ").replace(" .", ".")
+
+
+def _interval_phrase(method: Inference, analytic_name: str) -> str:
+    if isinstance(method, Analytic):
+        return f"by {analytic_name}"
+    if isinstance(method, Jackknife):
+        return "by the jackknife"
+    if isinstance(method, Bootstrap):
+        stratified = "stratified " if method.stratify is not None else ""
+        interval = {"bca": "BCa"}.get(method.interval, method.interval)
+        return (
+            f"by the {stratified}{method.kind} bootstrap ({interval} interval, "
+            f"{method.n_resamples} replicates)"
+        )
+    return "not computed (point estimates only)"

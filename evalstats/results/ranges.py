@@ -1,0 +1,115 @@
+"""Which interval each term of an estimate gets, at any level."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from evalstats.errors import InputError
+from evalstats.inference import intervals, simultaneous
+from evalstats.inference.scales import SCALES, on_scale
+
+if TYPE_CHECKING:
+    from evalstats.results.estimate import Estimate
+
+Array = NDArray[np.float64]
+Limits = tuple[Array, Array]
+
+
+def require_level(level: float) -> None:
+    """Refuse a confidence level outside (0, 1)."""
+    if not 0 < level < 1:
+        raise InputError(f"level={level!r}: a confidence level lies strictly between 0 and 1")
+
+
+def marginal_intervals(estimate: "Estimate", level: float) -> Limits:
+    """Interval of each term by its own method; ends of the range get an exact interval."""
+    low = np.full(len(estimate), np.nan)
+    high = np.full(len(estimate), np.nan)
+    for name in dict.fromkeys(estimate.interval):
+        rows = np.flatnonzero([code == name for code in estimate.interval])
+        low[rows], high[rows] = _named_interval(estimate, name, rows, level)
+    for row in np.flatnonzero(_degenerate(estimate)):
+        low[row], high[row] = _boundary_interval(estimate, int(row), level)
+    return low, high
+
+
+def _named_interval(estimate: "Estimate", name: str, rows: Array, level: float) -> Limits:
+    value = estimate.value[rows]
+    error = estimate.standard_error[rows]
+    critical = intervals.critical_value(level, estimate.df[rows])
+    scale = estimate.scale
+    if name in ("wald", "logit", "log"):
+        used = "identity" if name == "wald" else name
+        return intervals.wald_interval(value, error, critical, used, scale)  # type: ignore[arg-type]
+    if name == "binomial_logit":
+        return intervals.binomial_logit_interval(
+            value, estimate.support["n_positive"][rows], critical
+        )
+    if name == "newcombe":
+        limits = [_boundary_interval(estimate, int(row), level) for row in rows]
+        return np.array([low for low, _ in limits]), np.array([high for _, high in limits])
+    if estimate.replicates is None:
+        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    replicates = estimate.replicates[:, rows]
+    if name == "basic":
+        return intervals.basic_interval(value, replicates, level, scale)
+    if name == "bca":
+        speed = estimate.support["acceleration"][rows]
+        return intervals.bca_interval(value, replicates, speed, level)
+    if name == "studentized":
+        covariance = estimate.support["replicate_covariance"][:, rows, rows]
+        return intervals.studentized_interval(
+            value, error, replicates, np.sqrt(covariance), level, scale
+        )
+    return intervals.percentile_interval(replicates, level)
+
+
+def _degenerate(estimate: "Estimate") -> NDArray[np.bool_]:
+    """Terms at the end of their range, or without any variance there."""
+    limits = SCALES[estimate.scale]
+    at_end = (estimate.value <= limits.low) | (estimate.value >= limits.high)
+    return at_end & np.isfinite(estimate.value) & (estimate.inference != "none")
+
+
+def _boundary_interval(estimate: "Estimate", row: int, level: float) -> tuple[float, float]:
+    value = float(estimate.value[row])
+    support = estimate.support
+    if "n_positive" not in support:
+        return np.nan, np.nan
+    positives = float(support["n_positive"][row])
+    if "n_negative" in support:
+        critical = float(stats.norm.ppf(0.5 + level / 2))
+        negatives = float(support["n_negative"][row])
+        return intervals.newcombe_interval(value, positives, negatives, critical)
+    # One end is the estimate itself, the other is Clopper and Pearson's for all or no successes.
+    tail = ((1 - level) / 2) ** (1 / positives)
+    return (tail, 1.0) if value >= 1 else (0.0, 1.0 - tail)
+
+
+def simultaneous_band(estimate: "Estimate", level: float) -> Limits:
+    """Sup-t band on the natural scale, from the replicates or the joint covariance."""
+    centre, spread = on_scale(estimate.value, estimate.standard_error, estimate.scale)
+    usable = np.isfinite(centre) & np.isfinite(spread)
+    if estimate.replicates is not None and bool(usable.any()):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moved = SCALES[estimate.scale].forward(estimate.replicates[:, usable])
+        moved[~np.isfinite(moved)] = np.nan
+        maxima = simultaneous.replicate_maxima(centre[usable], spread[usable], moved)
+        critical = float(np.nanquantile(maxima, level))
+    else:
+        critical = simultaneous.sup_t_critical_value(
+            estimate.covariance, level, float(np.min(estimate.df))
+        )
+    low, high = intervals.wald_interval(
+        estimate.value,
+        estimate.standard_error,
+        np.full(len(estimate), critical),
+        estimate.scale,
+        estimate.scale,
+    )
+    bonferroni = 1 - (1 - level) / len(estimate)
+    for row in np.flatnonzero(_degenerate(estimate)):
+        low[row], high[row] = _boundary_interval(estimate, int(row), bonferroni)
+    return low, high
