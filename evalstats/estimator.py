@@ -8,7 +8,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -32,6 +32,9 @@ from evalstats.inference.units import FEW_CLUSTERS, Units
 from evalstats.results.estimate import Estimate
 from evalstats.results.method_text import methods_sentence
 from evalstats.results.ranges import require_level
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 Diagnosis = tuple[str, str]
@@ -71,6 +74,7 @@ class Estimator(ABC):
     level: float
     nan_policy: NanPolicy
     estimate_: Estimate
+    _columns_seen: Columns
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -205,7 +209,37 @@ class Estimator(ABC):
             arguments, data=data, sample_weight=sample_weight, cluster=cluster, by=by
         )
         self.estimate_ = self._estimate(columns)
+        self._columns_seen = columns
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The data are the user's; a pickled estimator carries its configuration and result only.
+        return {name: item for name, item in self.__dict__.items() if name != "_columns_seen"}
+
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw the fitted estimates with their intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+        **options
+            As in :func:`evalstats.results.displays.plot_estimates`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+        """
+        return self.estimate_.plot(ax, **options)
+
+    def _fitted_columns(self) -> Columns:
+        """Columns of the last ``fit``, which pickling does not keep."""
+        if not hasattr(self, "_columns_seen"):
+            raise InputError(
+                f"this {type(self).__name__} holds no data (not fitted, or unpickled): call fit"
+            )
+        return self._columns_seen
 
     def _columns(
         self,
@@ -303,6 +337,7 @@ class Estimator(ABC):
         prepared: list[Any],
         method: Inference,
     ) -> Problem:
+        """Bind prepared samples to their units and weights."""
         independent = _groups_independent(columns)
         units = Units(
             columns.n,

@@ -1,7 +1,7 @@
 """Area under the precision-recall curve (average precision)."""
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,10 +27,14 @@ from evalstats.discrimination.ranked import (
     Multiclass,
     Prepared,
 )
+from evalstats.discrimination.curve_bands import CurveKind
 from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, InferenceOption
 from evalstats.inference.scales import ScaleName
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 Kernel = Callable[[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64], Array], float]
@@ -122,6 +126,7 @@ class AUPRC(MergeableRanking):
 
     metric: ClassVar[str] = "AUPRC"
     verb: ClassVar[str] = "auprc"
+    curve_kind: ClassVar[CurveKind] = "precision_recall"
     scale: ClassVar[ScaleName] = "logit"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool | None] = True
@@ -204,6 +209,33 @@ class AUPRC(MergeableRanking):
             cluster=cluster,
             by=by,
         )
+
+    def plot(
+        self, ax: "Axes | None" = None, *, n_resamples: int = 200, **options: Any
+    ) -> "Axes":
+        """Draw the curve of every model with a pointwise bootstrap band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+        n_resamples : int, default 200
+            Replicates of the band; 0 draws none.
+        **options
+            As in :func:`evalstats.results.displays.plot_pr_curves`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on. With several classes the estimates are drawn instead.
+        """
+        from evalstats.results.displays import plot_pr_curves
+
+        if self.multiclass != "raise":
+            return super().plot(ax, **options)
+        curves = self.curves(n_resamples=n_resamples)
+        chance = float(np.mean(self._fitted_columns().single["y_true"]))
+        return plot_pr_curves(curves, ax=ax, chance=chance, **options)
 
     def _check_params(self) -> None:
         super()._check_params()

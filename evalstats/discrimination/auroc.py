@@ -1,7 +1,7 @@
 """Area under the ROC curve."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,10 +11,14 @@ from evalstats.data.intake import NanPolicy
 from evalstats.discrimination.kernels import auroc_influence, partial_auroc, ranked_auroc
 from evalstats.discrimination.point import standardised_partial_auroc, unweighted_auroc
 from evalstats.discrimination.ranked import Average, Component, Multiclass
+from evalstats.discrimination.curve_bands import CurveKind
 from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, Inference, InferenceOption
 from evalstats.inference.scales import ScaleName
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 
@@ -83,6 +87,7 @@ class AUROC(MergeableRanking):
 
     metric: ClassVar[str] = "AUROC"
     verb: ClassVar[str] = "auroc"
+    curve_kind: ClassVar[CurveKind] = "roc"
     scale: ClassVar[ScaleName] = "logit"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool | None] = True
@@ -161,6 +166,32 @@ class AUROC(MergeableRanking):
             cluster=cluster,
             by=by,
         )
+
+    def plot(
+        self, ax: "Axes | None" = None, *, n_resamples: int = 200, **options: Any
+    ) -> "Axes":
+        """Draw the curve of every model with a pointwise bootstrap band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+        n_resamples : int, default 200
+            Replicates of the band; 0 draws none.
+        **options
+            As in :func:`evalstats.results.displays.plot_roc_curves`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on. With several classes the estimates are drawn instead.
+        """
+        from evalstats.results.displays import plot_roc_curves
+
+        if self.multiclass != "raise":
+            return super().plot(ax, **options)
+        curves = self.curves(n_resamples=n_resamples)
+        return plot_roc_curves(curves, ax=ax, **options)
 
     def _check_params(self) -> None:
         super()._check_params()

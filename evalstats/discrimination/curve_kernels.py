@@ -114,8 +114,10 @@ def interpolated_at_levels(
     level = n_levels - 1
     for block in range(true_positive.size - 1, -1, -1):
         P = true_positive[block]
-        # Cross-multiplied, so that integer weights meet the levels exactly.
-        while level >= 0 and level * total_positive > P * (n_levels - 1):
+        # Reached up to rounding: the order of the rows must not decide whether weights such as
+        # 0.1 + 0.2 meet a level.
+        reached = P * (n_levels - 1) * (1.0 + 1e-12)
+        while level >= 0 and level * total_positive > reached:
             total += best
             level -= 1
         if P > 0.0:

@@ -1,12 +1,13 @@
 """AUROC and AUPRC from mergeable summaries: exact distinct scores, or 65536 bins with bounds."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
+from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands
 from evalstats.discrimination.point import EXACT_INTEGERS
 from evalstats.discrimination.ranked import Component, RankingEstimator
 from evalstats.discrimination.state import binned_bounds, score_bins, score_histogram
@@ -105,6 +106,33 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         )
 
     interval: Any
+    curve_kind: ClassVar[CurveKind]
+
+    def curves(self, *, n_resamples: int = 200) -> pl.DataFrame:
+        """Curve of every model on a grid, with a pointwise bootstrap band.
+
+        Parameters
+        ----------
+        n_resamples : int, default 200
+            Replicates of the band; 0 for the curve alone.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``model``, ``x``, ``y``, ``low``, ``high`` and ``area_label`` for a legend.
+        """
+        columns = self._fitted_columns()
+        frame = curves_with_bands(
+            columns, self.curve_kind, level=self.level, n_resamples=n_resamples
+        )
+        estimates = self.estimate_.to_frame()
+        labels = [
+            f"{row['model']} {row['estimate']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+            for row in estimates.iter_rows(named=True)
+        ]
+        return frame.with_columns(
+            pl.Series("area_label", np.repeat(labels, len(frame) // len(labels)))
+        )
 
     def _from_sums(self, sums: pl.DataFrame) -> tuple[float, float, tuple[float, float]]:
         """Value, variance and class sizes: each distinct score acts as two weighted rows."""

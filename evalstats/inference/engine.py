@@ -104,7 +104,7 @@ def _jackknife(problem: Problem) -> SamplingDistribution:
         )
     members, offsets = problem.units.strata
     values = jackknife_values(problem, members)
-    failed = np.isnan(values).any(axis=1)
+    failed = _undefined_rows(values, problem)
     _check_failed(int(failed.sum()), len(values), "jackknife")
     k = len(problem.value)
     covariance = np.zeros((k, k))
@@ -141,7 +141,7 @@ def _bootstrap(problem: Problem, method: Bootstrap) -> SamplingDistribution:
             "have: use interval='bca' or 'percentile'"
         )
     replicates, covariances = bootstrap_replicates(problem, method, studentized)
-    defined = np.isfinite(replicates).all(axis=1)
+    defined = ~_undefined_rows(replicates, problem)
     n_failed = int((~defined).sum())
     _check_failed(n_failed, len(replicates), "bootstrap")
     replicates = replicates[defined]
@@ -166,7 +166,7 @@ def _bca_support(problem: Problem) -> dict[str, NDArray[np.float64]]:
                 f"{MAX_JACKKNIFE_UNITS}): use interval='percentile' or 'basic'"
             )
         values = jackknife_values(problem, problem.units.strata[0])
-        values = values[~np.isnan(values).any(axis=1)]
+        values = values[~_undefined_rows(values, problem)]
         blocks = [values.mean(axis=0) - values]
     support = {
         "acceleration": np.concatenate([acceleration(block) for block in blocks]),
@@ -189,6 +189,12 @@ def _third_moments(blocks: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
             moments[start + column, start:stop, start:stop] = weighted.T @ block
         start = stop
     return moments
+
+
+def _undefined_rows(values: NDArray[np.float64], problem: Problem) -> NDArray[np.bool_]:
+    """Replicates in which a statistic is undefined that the full data define."""
+    known = np.isfinite(problem.value)
+    return np.asarray(~np.isfinite(values[:, known]).all(axis=1))
 
 
 def _check_failed(n_failed: int, total: int, what: str) -> None:

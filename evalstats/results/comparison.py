@@ -55,7 +55,9 @@ def contrast(estimate: "Estimate", matrix: Array, labels: Sequence[str]) -> "Est
         scale="identity",
         interval=(kind,) * len(labels),
         df=np.array([_contrast_df(estimate, row) for row in matrix]),
-        residual_df=np.array([estimate.residual_df[row != 0].min(initial=np.inf) for row in matrix]),
+        residual_df=np.array(
+            [estimate.residual_df[row != 0].min(initial=np.inf) for row in matrix]
+        ),
         sample=np.zeros(len(labels), dtype=np.int64),
         n=np.array([_contrast_n(estimate, row) for row in matrix], dtype=np.int64),
         support=support,
@@ -144,9 +146,7 @@ def compare(
     differences = contrast(estimate, matrix, [str(row) for row in range(len(pairs))])
     statistic, p_value = _difference_tests(differences, alternative, margin)
     low, high = differences.confidence_interval(level)
-    exact_tie = (differences.standard_error == 0) & (
-        np.abs(differences.value) <= ZERO_DIFFERENCE
-    )
+    exact_tie = (differences.standard_error == 0) & (np.abs(differences.value) <= ZERO_DIFFERENCE)
     low, high = np.where(exact_tie, 0.0, low), np.where(exact_tie, 0.0, high)
     p_adjusted = adjusted_p_values(
         p_value,
@@ -233,9 +233,7 @@ def _difference_tests(
     return statistic, tail_probability(statistic, differences.df, alternative)
 
 
-def _margin_tests(
-    differences: "Estimate", alternative: str, margin: float
-) -> tuple[Array, Array]:
+def _margin_tests(differences: "Estimate", alternative: str, margin: float) -> tuple[Array, Array]:
     value, error, df = differences.value, differences.standard_error, differences.df
     above = _ratio(value + margin, error)
     below = _ratio(value - margin, error)
@@ -335,5 +333,3 @@ def joint_test(estimate: "Estimate", over: str | None) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows)
-
-

@@ -25,7 +25,9 @@ class ConfidenceInterval(NamedTuple):
     Examples
     --------
     >>> import evalstats as es
-    >>> interval = es.AUROC().fit([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.9]).estimate_.confidence_interval()
+    >>> interval = (
+    ...     es.AUROC().fit([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.9]).estimate_.confidence_interval()
+    ... )
     >>> bool(interval.low[0] < 0.75 < interval.high[0])
     True
     """
@@ -278,7 +280,9 @@ class Estimate:
         for column, wanted in conditions.items():
             if column not in self.terms.columns:
                 raise InputError(f"{column!r} is no column of terms: {self.terms.columns}")
-            mask &= np.array([value == wanted for value in self.terms[column].to_list()], dtype=bool)
+            mask &= np.array(
+                [value == wanted for value in self.terms[column].to_list()], dtype=bool
+            )
         if not bool(mask.any()):
             raise InputError(f"no term has {conditions}")
         return self._take(np.flatnonzero(mask))

@@ -216,7 +216,7 @@ def _split_constants(frame: pl.DataFrame) -> tuple[list[str], list[str]]:
     for name in frame.columns:
         column = frame[name]
         if name in terms or name in _ALWAYS_IN_NOTE_IF_CONSTANT:
-            constant = is_constant(column) and (name not in terms or frame.height > 1)
+            constant = is_constant(column) and frame.height > (name in terms)
         else:
             constant = False
         if constant:
@@ -290,9 +290,7 @@ def _note(frame: pl.DataFrame, constants: Sequence[str], note: str | None) -> st
     return ". ".join(part for part in (facts, clean(note or "")) if part)
 
 
-def _best_rows(
-    frame: pl.DataFrame, digits: int, higher_is_better: bool | None
-) -> frozenset[int]:
+def _best_rows(frame: pl.DataFrame, digits: int, higher_is_better: bool | None) -> frozenset[int]:
     """Rows that print the best estimate among the models of the same metric, group and class."""
     if higher_is_better is None or "model" not in term_columns(frame) or is_comparison(frame):
         return frozenset()
