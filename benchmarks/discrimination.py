@@ -96,28 +96,27 @@ def delong_two_models() -> Contest:
 
 @benchmark(
     f"Bootstrap of AUROC, {REPLICATES:,} replicates",
-    peer=f"scikit-learn, resample and call ({PEER_REPLICATES} calls timed, scaled to "
-    f"{REPLICATES:,})",
+    peer=f"scikit-learn `roc_auc_score` on resamples drawn beforehand ({PEER_REPLICATES} calls "
+    f"timed, scaled to {REPLICATES:,})",
     size=10**5,
     min_ratio=50,
     runs=5,
     peer_runs=2,
 )
 def bootstrap() -> Contest:
-    """Replicates of one model; the standard errors differ by Monte Carlo error only."""
+    """Ours draws, evaluates and summarises; the peer only evaluates."""
     y_true, y_score, _ = sample(10**5)
 
     def ours() -> NDArray[np.float64]:
         inference = es.Bootstrap(n_resamples=REPLICATES, rng=0)
         return es.AUROC(inference=inference).fit(y_true, y_score).estimate_.standard_error
 
-    def theirs() -> float:
-        rng = np.random.default_rng(0)
-        replicates = np.empty(PEER_REPLICATES)
-        for b in range(PEER_REPLICATES):
-            rows = rng.integers(0, y_true.size, y_true.size)
-            replicates[b] = roc_auc_score(y_true[rows], y_score[rows])
-        return float(replicates.std(ddof=1))
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, y_true.size, (PEER_REPLICATES, y_true.size))
+    resamples = [(y_true[drawn], y_score[drawn]) for drawn in rows]
+
+    def theirs() -> list[float]:
+        return [float(roc_auc_score(labels, scores)) for labels, scores in resamples]
 
     return Contest(
         ours=ours, theirs=theirs, peer_scale=REPLICATES / PEER_REPLICATES, same_result=False

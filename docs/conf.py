@@ -40,8 +40,15 @@ numpydoc_xref_param_type = False
 # GL08: a public object without docstring; PR01, PR02, PR03: parameters that differ from the
 # signature in presence, name or order; RT03: a return value without description.
 numpydoc_validation_checks = {"GL08", "PR01", "PR02", "PR03", "RT03"}
+numpydoc_validation_exclude = {
+    r"evalstats\.Estimate$",  # built by estimators only; its fields are under Attributes
+    r"\.to_(html|latex|markdown)$",  # options are documented at the formatter they name
+    r"WARNING_CODES$",  # a mapping: its value is its documentation
+}
 
 nitpicky = True
+# Short references to what stands on the same page or on the index of the API.
+nitpick_ignore = [("py:data", "WARNING_CODES"), ("py:attr", "terms")]
 # Objects of other projects: the build is offline and has no inventories.
 nitpick_ignore_regex = [
     (r"py:.*", r"(numpy|np|polars|pl|matplotlib|joblib|pathlib|collections|typing)\..*"),

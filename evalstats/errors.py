@@ -18,13 +18,13 @@ class InputError(ValueError):
 
 
 class EvalstatsWarning(UserWarning):
-    """Usable but suspicious input or result, with a stable short code.
+    r"""Usable but suspicious input or result, with a stable short code.
 
     Parameters
     ----------
     code : str
         One of :data:`WARNING_CODES`; it is printed in brackets before the message, so that
-        ``warnings.filterwarnings("ignore", r"\\[few-clusters\\]")`` silences one kind only.
+        ``warnings.filterwarnings("ignore", r"\[few-clusters\\]")`` silences one kind only.
     message : str
         What was seen and what to do about it.
 
@@ -56,7 +56,6 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "class-absent": "a class has no observation and was left out of the average",
         "rows-dropped": "rows with missing values were left out (nan_policy='omit')",
         "covariance-rank": "fewer units than terms: the joint covariance is singular",
-        "identical-ranking": "two models rank all units alike, so their difference is exactly 0",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

@@ -183,7 +183,11 @@ class Estimator(ABC):
         """Warning codes and messages for usable but suspicious data."""
         return []
 
-    def _require_defined(self, columns: Columns, prepared: Any, value: Array) -> None:
+    def _remarks(self, columns: Columns) -> list[str]:  # noqa: ARG002
+        """Facts that belong under a table without being a reason to warn."""
+        return []
+
+    def _require_defined(self, columns: Columns, prepared: Any, value: Array) -> None:  # noqa: B027
         """Refuse data in which the statistic is undefined, unless that was asked for."""
 
     def _analytic_name(self, columns: Columns) -> str:  # noqa: ARG002
@@ -284,7 +288,11 @@ class Estimator(ABC):
         Columns
             Canonical columns.
         """
-        return self._columns(arguments, sample_weight=sample_weight)
+        columns = self._columns(arguments, sample_weight=sample_weight)
+        for role, models in columns.models.items():
+            if list(models) != [role]:
+                raise InputError(f"{role} has several models: use {type(self).__name__}().fit")
+        return columns
 
     def point_value(self, columns: Columns) -> float:
         """First value of validated columns, without inference.
@@ -322,10 +330,9 @@ class Estimator(ABC):
         if not isinstance(method, Analytic | Bootstrap | NoInference) and self.inference == "auto":
             raise AssertionError("the default inference is a configuration object")
         problem = self._problem(columns, groups, samples, prepared, method)
-        for sample, item, part in zip(samples, prepared, problem.parts, strict=True):
-            k = len(problem.value) // len(problem.parts)
-            position = k * problem.parts.index(part)
-            self._require_defined(sample, item, problem.value[position : position + k])
+        values = np.split(problem.value, len(problem.parts))
+        for sample, item, value in zip(samples, prepared, values, strict=True):
+            self._require_defined(sample, item, value)
         distribution = infer(problem, method)
         return self._assemble(columns, samples, prepared, problem, method, distribution)
 
@@ -432,7 +439,9 @@ class Estimator(ABC):
     def _interval_names(self, columns: Columns, method: Inference, k: int) -> list[str]:
         if isinstance(method, NoInference):
             return ["none"] * k
-        name = method.interval if isinstance(method, Bootstrap) else self._analytic_interval(columns)
+        name = (
+            method.interval if isinstance(method, Bootstrap) else self._analytic_interval(columns)
+        )
         return [name] * k
 
     def _stacked_support(self, samples: list[Columns], prepared: list[Any]) -> dict[str, Array]:
@@ -458,7 +467,8 @@ class Estimator(ABC):
             diagnoses[("covariance-rank", message)] = None
         for code, message in diagnoses:
             warn(code, message, stacklevel=6)
-        return [message for _, message in diagnoses]
+        remarks = [remark for sample in samples for remark in self._remarks(sample)]
+        return [*(message for _, message in diagnoses), *dict.fromkeys(remarks)]
 
 
 class _Evaluation:
@@ -512,10 +522,6 @@ def _term_frame(
                 )
             rows.append(row)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    order = [name for name in ("metric", "model", "group", "class") if name in names]
+    order: list[str] = [name for name in ("metric", "model", "group", "class") if name in names]
     order += [name for name in names if name not in order]
-    return pl.DataFrame(
-        {name: [row.get(name) for row in rows] for name in order}, strict=False
-    )
-
-
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in order}, strict=False)

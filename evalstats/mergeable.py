@@ -1,4 +1,4 @@
-"""Estimators whose data can be summarised in parts and merged: the state is a commutative monoid."""
+"""Estimators whose data are summarised in parts and merged; the states are a commutative monoid."""
 
 import json
 from abc import abstractmethod
@@ -22,7 +22,7 @@ class MergeableEstimator(Estimator):
     """
 
     @abstractmethod
-    def _partial(self, columns: Columns, **options: Any) -> pl.DataFrame:
+    def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
         """Summary of validated rows."""
 
     @abstractmethod
@@ -30,7 +30,7 @@ class MergeableEstimator(Estimator):
         """Summary of all rows of the given summaries."""
 
     @abstractmethod
-    def _finalize(self, table: pl.DataFrame, **options: Any) -> Estimate:
+    def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         """Estimate from a summary."""
 
     def partial(
@@ -58,7 +58,7 @@ class MergeableEstimator(Estimator):
         arguments: dict[str, object] = dict(zip(names, roles, strict=False))
         arguments.update({name: options.pop(name) for name in names if name in options})
         columns = self._columns(arguments, data=data, sample_weight=sample_weight)
-        table = self._partial(columns, **options)
+        table = self._summarise(columns, options)
         return State(self._definition(options), table)
 
     def merge(self, *states: State) -> State:
@@ -114,7 +114,9 @@ class MergeableEstimator(Estimator):
         owner, _, built = state.definition.partition(":")
         if owner != type(self).__name__ or json.loads(built)["parameters"] != self._parameters():
             raise InputError(f"this state was built as {state.definition}, not by {self!r}")
-        self.estimate_ = self._finalize(state.table, **options, **json.loads(built)["options"])
+        self.estimate_ = self._from_summary(
+            state.table, {**json.loads(built)["options"], **options}
+        )
         return self.estimate_
 
     def _parameters(self) -> dict[str, str]:

@@ -25,6 +25,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "evalstats"))
 SHARED_REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 
 
+def pytest_collection_modifyitems(items):
+    """Doctests show small data, about which the estimators rightly warn."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            item.add_marker(pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning"))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A generator with the same stream in every run."""

@@ -20,15 +20,13 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import check_no_attributes_set_in_init
-from sklearn.utils.validation import check_is_fitted
 
 import evalstats as es
 from evalstats.data.state import State
 from tests.battery_support import (
-    N,
     ArrowOnly,
+    N,
     arrays,
     as_columns,
     assert_same_numbers,
@@ -104,10 +102,9 @@ def test_clone(cls):
 def test_pickle_unfitted_and_fitted(cls):
     unfitted = pickle.loads(pickle.dumps(cls(level=0.8)))
     assert unfitted.get_params() == cls(level=0.8).get_params()
-    with pytest.raises(NotFittedError):
-        check_is_fitted(unfitted)
+    assert not unfitted.__sklearn_is_fitted__()
     fitted = cls().fit(**example(cls))
-    check_is_fitted(fitted)
+    assert fitted.__sklearn_is_fitted__()
     assert pickle.loads(pickle.dumps(fitted)).estimate_ == fitted.estimate_
     assert copy.deepcopy(fitted).estimate_ == fitted.estimate_
 
@@ -386,9 +383,7 @@ def test_models_do_not_influence_each_other(cls):
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
-def test_merged_parts_equal_the_whole(cls, rng, weighted):
-    if not hasattr(cls, "partial"):
-        pytest.skip(f"{cls.__name__} has no mergeable state")
+def test_merge(cls, rng, weighted):
     arguments = example(cls)
     weight = rng.uniform(0.1, 3.0, N) if weighted else None
     whole = fit(cls, arguments, sample_weight=weight)
@@ -410,6 +405,21 @@ def test_merged_parts_equal_the_whole(cls, rng, weighted):
         for state in states[1:]:
             nested = estimator.merge(state, nested)
         assert_same_numbers(estimator.finalize(nested), whole)
+
+
+def test_analytic(cls, rng):
+    arguments = taken(example(cls, 60), np.arange(60))
+    estimator = cls(inference=es.Analytic())
+    weight = rng.integers(1, 4, 60).astype(float)
+    columns = estimator._columns(arguments, sample_weight=weight)
+    prepared = estimator._prepare(columns)
+    influence = estimator._influence(prepared, weight)
+    step = 1e-5
+    for row in range(60):
+        change = step * (np.arange(60) == row)
+        up, down = (estimator._evaluate(prepared, weight + s * change) for s in (1, -1))
+        np.testing.assert_allclose(influence[row], (up - down) / (2 * step), atol=1e-9)
+    np.testing.assert_allclose(weight @ influence, 0.0, atol=1e-12)
 
 
 # Inputs -----------------------------------------------------------------------------------------
@@ -492,11 +502,10 @@ def test_dtypes_of_labels(cls):
     arguments = example(cls)
     expected = fit(cls, arguments)
 
-    def binary(dtype):
-        return lambda column: column.astype(dtype) if set(np.unique(column)) == {0, 1} else column
-
+    labels = [role.name for role in cls.roles if role.kind == "label"]
     for dtype in (bool, np.int8, np.uint8, np.int32, np.float64, object):
-        assert fit(cls, mapped(arguments, binary(dtype))) == expected
+        converted = {name: arguments[name].astype(dtype) for name in labels}
+        assert fit(cls, {**arguments, **converted}) == expected
 
 
 @pytest.mark.parametrize(

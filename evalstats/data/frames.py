@@ -25,7 +25,7 @@ class Frame:
     """
 
     def __init__(self, data: object, wanted: Iterable[object]) -> None:
-        native = nw.from_native(data, pass_through=True)  # type: ignore[call-overload]
+        native = nw.from_native(data, pass_through=True)
         if not isinstance(native, nw.DataFrame | nw.LazyFrame):
             if not hasattr(data, "__arrow_c_stream__"):
                 raise InputError(

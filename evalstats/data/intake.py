@@ -1,6 +1,7 @@
 """From the arguments of ``fit`` to :class:`~evalstats.data.columns.Columns`."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from math import isnan
 from typing import Any, Literal
 
 import numpy as np
@@ -83,10 +84,10 @@ def _assemble(
     clusters = None if cluster is None else _resolve("cluster", cluster, source)
     groups = {} if by is None else _resolve_groups(by, source)
     named: list[tuple[str, str, Resolved]] = [(name, name, item) for name, item in single.items()]
-    for role_name, columns in models.items():
+    for role_name, items in models.items():
         named += [
-            (role_name, role_name if len(columns) == 1 else f"{role_name}[{model!r}]", item)
-            for model, item in columns.items()
+            (role_name, role_name if len(items) == 1 else f"{role_name}[{model!r}]", item)
+            for model, item in items.items()
         ]
     if weight is not None:
         named.append(("sample_weight", "sample_weight", weight))
@@ -142,7 +143,9 @@ def to_array(argument: str, value: object) -> Resolved:
     series = _as_series(value)
     if series is not None:
         return series_to_numpy(series)
-    if isinstance(value, Mapping) or (isinstance(value, Iterable) and not hasattr(value, "__len__")):
+    if isinstance(value, Mapping) or (
+        isinstance(value, Iterable) and not hasattr(value, "__len__")
+    ):
         raise InputError(f"{argument} is a {type(value).__name__}: pass an array or a list")
     try:
         array = np.asarray(value)
@@ -154,7 +157,7 @@ def to_array(argument: str, value: object) -> Resolved:
 def _as_series(value: object) -> "Any | None":
     import narwhals as nw
 
-    series = nw.from_native(value, pass_through=True, allow_series=True)  # type: ignore[call-overload]
+    series = nw.from_native(value, pass_through=True, allow_series=True)
     return series if isinstance(series, nw.Series) else None
 
 
@@ -201,7 +204,9 @@ def _resolve_array_models(role: Role, argument: object) -> dict[str, Resolved]:
 
 
 def _matrix_array(argument: str, value: object) -> Resolved:
-    if hasattr(value, "columns") and hasattr(value, "__dataframe__") or hasattr(value, "to_arrow"):
+    if (hasattr(value, "columns") and hasattr(value, "__dataframe__")) or hasattr(
+        value, "to_arrow"
+    ):
         frame = Frame(value, []) if not hasattr(value, "to_list") else None
         if frame is not None:
             columns = [frame.column(argument, name)[0] for name in frame.names]
@@ -214,12 +219,16 @@ def _resolve_model(role: Role, value: object, source: Frame | None, label: str) 
         columns = [source.column(label, name) for name in value]  # type: ignore[attr-defined]
         matrix = np.column_stack([column for column, _ in columns])
         masks = [mask for _, mask in columns if mask is not None]
-        return matrix, np.logical_or.reduce(masks) if masks else None
+        return matrix, _any_column(np.column_stack(masks)) if masks else None
     if role.matrix and not isinstance(value, str):
         array, missing = _matrix_array(label, value)
         if array.ndim == 2:
-            return array, None if missing is None else missing.any(axis=1)
+            return array, _any_column(missing)
     return _resolve(label, value, source)
+
+
+def _any_column(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    return None if mask is None else np.asarray(mask.any(axis=1))
 
 
 def _is_name_list(value: object) -> bool:
@@ -240,20 +249,29 @@ def _resolve_groups(by: object, source: Frame | None) -> dict[str, Resolved]:
     return {name: _resolve("by", by, source)}
 
 
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and isnan(value))
+
+
 def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
     column, mask = item
-    missing = None
+    missing: NDArray[np.bool_] | None = None
     if column.dtype.kind == "f":
         missing = np.isnan(column)
     elif column.dtype.kind == "O":
-        missing = np.array([value is None or value != value for value in column.ravel()])
+        missing = np.array(
+            [
+                value is None or (isinstance(value, float) and isnan(value))
+                for value in column.ravel()
+            ]
+        )
         missing = missing.reshape(column.shape)
     elif column.dtype.kind == "M":
         missing = np.isnat(column)
     if missing is not None and missing.ndim == 2:
-        missing = missing.any(axis=1)
+        missing = np.asarray(missing.any(axis=1))
     if mask is not None:
-        mask = mask.any(axis=1) if mask.ndim == 2 else mask
+        mask = np.asarray(mask.any(axis=1)) if mask.ndim == 2 else mask
         missing = mask if missing is None else missing | mask
     return missing if missing is not None and bool(missing.any()) else None
 
@@ -285,12 +303,15 @@ def _complete_rows(
 def _validated_weight(column: Column) -> NDArray[np.float64]:
     if column.dtype.kind not in "biuf":
         try:
-            column = column.astype(np.float64)
+            # Casting drops imaginary parts with a warning only.
+            column = column.astype(
+                np.float64, casting="unsafe" if column.dtype.kind == "O" else "safe"
+            )
         except (ValueError, TypeError) as error:
             raise InputError(
                 f"sample_weight has dtype {column.dtype}: pass non-negative numbers"
             ) from error
-    weight = np.ascontiguousarray(column, dtype=np.float64)
+    weight = np.require(column, np.float64, ["C", "W"])
     bad = ~(np.isfinite(weight) & (weight >= 0))
     if bool(bad.any()):
         row = int(np.argmax(bad))
@@ -325,8 +346,9 @@ def _with_groups(columns: Columns, groups: dict[str, Column]) -> Columns:
     group_labels: list[tuple[Hashable, ...]] = []
     for code in present.tolist():
         parts: list[Hashable] = []
+        rest = code
         for _, labels in reversed(coded.values()):
-            code, position = divmod(code, len(labels))
+            rest, position = divmod(rest, len(labels))
             parts.append(labels[position])
         group_labels.append(tuple(reversed(parts)))
     return replace(

@@ -19,7 +19,7 @@ def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> 
         `pos_label` does not occur.
     """
     if column.dtype == np.bool_ and pos_label in (None, True):
-        return np.ascontiguousarray(column)
+        return np.require(column, np.bool_, ["C", "W"])
     if column.dtype.kind in "biuf" and pos_label is None:
         positive = column == 1
         bad = ~(positive | (column == 0))

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
+from evalstats.discrimination.curve_bands import CurveKind
 from evalstats.discrimination.curve_kernels import (
     best_tied_average_precision,
     chance_average_precision,
@@ -27,7 +28,6 @@ from evalstats.discrimination.ranked import (
     Multiclass,
     Prepared,
 )
-from evalstats.discrimination.curve_bands import CurveKind
 from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, InferenceOption
@@ -210,9 +210,7 @@ class AUPRC(MergeableRanking):
             by=by,
         )
 
-    def plot(
-        self, ax: "Axes | None" = None, *, n_resamples: int = 200, **options: Any
-    ) -> "Axes":
+    def plot(self, ax: "Axes | None" = None, *, n_resamples: int = 200, **options: Any) -> "Axes":
         """Draw the curve of every model with a pointwise bootstrap band.
 
         Parameters
@@ -298,6 +296,13 @@ class AUPRC(MergeableRanking):
     def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:
         # Average precision 0 or 1 concerns the positives alone, unlike AUROC.
         return {"n_positive": super()._support(columns, prepared)["n_positive"]}
+
+    def _remarks(self, columns: Columns) -> list[str]:
+        remarks = [f"prevalence taken as {'random' if self.sampling == 'random' else 'fixed'}"]
+        if self.multiclass == "raise" and columns.weight is None:
+            chance = self.chance_level(columns.single["y_true"])
+            remarks.append(f"a random ranking has {chance:.3g} on average")
+        return remarks
 
     @staticmethod
     def chance_level(y_true: ArrayLike) -> float:

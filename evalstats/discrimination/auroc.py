@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
+from evalstats.discrimination.curve_bands import CurveKind
 from evalstats.discrimination.kernels import auroc_influence, partial_auroc, ranked_auroc
 from evalstats.discrimination.point import standardised_partial_auroc, unweighted_auroc
 from evalstats.discrimination.ranked import Average, Component, Multiclass
-from evalstats.discrimination.curve_bands import CurveKind
 from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, Inference, InferenceOption
@@ -167,9 +167,7 @@ class AUROC(MergeableRanking):
             by=by,
         )
 
-    def plot(
-        self, ax: "Axes | None" = None, *, n_resamples: int = 200, **options: Any
-    ) -> "Axes":
+    def plot(self, ax: "Axes | None" = None, *, n_resamples: int = 200, **options: Any) -> "Axes":
         """Draw the curve of every model with a pointwise bootstrap band.
 
         Parameters
@@ -223,7 +221,7 @@ class AUROC(MergeableRanking):
         return auroc_influence(*component.ranking, weights)
 
     def _design_strata(self, columns: Columns) -> NDArray[np.int64] | None:
-        # DeLong's scaling by class. Several classes: rows are sampled, and the class shares with them.
+        # DeLong scales by class. With several classes rows, and so class shares, are random.
         return columns.single["y_true"].astype(np.int64) if self.multiclass == "raise" else None
 
     def _analytic_interval(self, columns: Columns) -> str:  # noqa: ARG002

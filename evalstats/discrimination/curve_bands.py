@@ -53,14 +53,18 @@ def curves_with_bands(
     return pl.concat(frames)
 
 
-def _sample_curves(columns: Columns, kind: CurveKind, level: float, n_resamples: int) -> pl.DataFrame:
+def _sample_curves(
+    columns: Columns, kind: CurveKind, level: float, n_resamples: int
+) -> pl.DataFrame:
     y_true = columns.single["y_true"]
     models = columns.models["y_score"]
     components = [Component.of(y_true, scores) for scores in models.values()]
     # Most of what a reader looks at lies at low rates: half of the points are below 0.1.
-    grid = np.unique(np.concatenate([np.linspace(0, 0.1, N_POINTS // 2), np.linspace(0.1, 1, N_POINTS // 2)]))
+    grid = np.unique(
+        np.concatenate([np.linspace(0, 0.1, N_POINTS // 2), np.linspace(0.1, 1, N_POINTS // 2)])
+    )
     evaluate = _CurveEvaluation(components, kind, grid)
-    units = _units(columns)
+    units = sample_units(columns)
     value = evaluate(units.row_weight)
     frame = pl.DataFrame(
         {
@@ -78,7 +82,8 @@ def _sample_curves(columns: Columns, kind: CurveKind, level: float, n_resamples:
     return frame.with_columns(pl.Series("low", low), pl.Series("high", high))
 
 
-def _units(columns: Columns) -> Units:
+def sample_units(columns: Columns) -> Units:
+    """Units of one sample: its rows, or the clusters that occur in it."""
     n_units = columns.n
     codes = None
     if columns.cluster is not None:
@@ -104,7 +109,7 @@ class _CurveEvaluation:
             return np.full(len(self._grid), np.nan)
         if self._kind == "roc":
             rate = np.concatenate([[0.0], false / false[-1]])
-            return np.interp(self._grid, rate, np.concatenate([[0.0], true / true[-1]]))
+            return np.asarray(np.interp(self._grid, rate, np.concatenate([[0.0], true / true[-1]])))
         recall = true / true[-1]
         position = np.searchsorted(recall, np.minimum(self._grid, recall[-1]), side="left")
         fired = np.maximum(true + false, np.finfo(float).tiny)

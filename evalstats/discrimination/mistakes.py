@@ -200,7 +200,9 @@ class MistakeAnalysis(Estimator):
             mistakes = AtomicMistakes(*self._mistakes(columns, scores))
             frames.append(
                 pl.DataFrame(mistakes._asdict())
-                .insert_column(0, pl.Series("model", [model] * len(mistakes.positive_row), pl.String))
+                .insert_column(
+                    0, pl.Series("model", [model] * len(mistakes.positive_row), pl.String)
+                )
                 .with_columns(
                     pl.Series("positive_group", [labels[g] for g in group[mistakes.positive_row]]),
                     pl.Series("negative_group", [labels[g] for g in group[mistakes.negative_row]]),
@@ -409,7 +411,12 @@ class MistakeAnalysis(Estimator):
                 )
         return found
 
-    def _require_defined(self, columns: Columns, prepared: Prepared, value: Array) -> None:
+    def _require_defined(
+        self,
+        columns: Columns,
+        prepared: Prepared,  # noqa: ARG002
+        value: Array,  # noqa: ARG002
+    ) -> None:
         present = columns.single["y_true"]
         if columns.weight is not None:
             present = present[columns.weight > 0]

@@ -45,7 +45,7 @@ def _sorted_classes(
     y: NDArray[np.bool_], scores: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ascending scores of the positives and of the negatives."""
-    positives, negatives = split_by_label(y, np.ascontiguousarray(scores, dtype=np.float64))
+    positives, negatives = split_by_label(y, np.require(scores, np.float64, ["C", "W"]))
     positives.sort()
     negatives.sort()
     return positives, negatives

@@ -1,4 +1,4 @@
-"""What AUROC and AUPRC share: rankings prepared once, binary or one per class or pair of classes."""
+"""What AUROC and AUPRC share: rankings prepared once, binary or per class or pair of classes."""
 
 from abc import abstractmethod
 from collections.abc import Hashable
@@ -232,12 +232,13 @@ class RankingEstimator(Estimator):
 
     def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:
         positives, negatives = self._class_counts(columns)
-        fewest_positives, fewest_negatives = [], []
+        fewest_positives: list[Array] = []
+        fewest_negatives: list[Array] = []
         for defined in prepared.defined:
             if self._averages:
                 kept = defined if bool(defined.any()) else ~defined
-                fewest_positives.append([positives[kept].min()])
-                fewest_negatives.append([negatives[kept].min()])
+                fewest_positives.append(positives[kept].min(keepdims=True))
+                fewest_negatives.append(negatives[kept].min(keepdims=True))
             else:
                 fewest_positives.append(positives)
                 fewest_negatives.append(negatives)
@@ -355,4 +356,3 @@ def _one_versus_one(codes: NDArray[np.int64], scores: NDArray[Any]) -> list[Stra
         )
         strands.append(Strand(parts, mass))
     return strands
-

@@ -1,29 +1,102 @@
 """AUROC and AUPRC from mergeable summaries: exact distinct scores, or 65536 bins with bounds."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
-from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands
+from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands, sample_units
 from evalstats.discrimination.point import EXACT_INTEGERS
 from evalstats.discrimination.ranked import Component, RankingEstimator
 from evalstats.discrimination.state import binned_bounds, score_bins, score_histogram
 from evalstats.errors import InputError
+from evalstats.inference.methods import RandomSource
+from evalstats.inference.permutation import paired_swap_test
 from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
 
 Array = NDArray[np.float64]
-StateKind = Literal["exact", "binned"]
 
 
 class MergeableRanking(RankingEstimator, MergeableEstimator):
     """Summaries of binary rankings for the estimators with influence values."""
 
-    def _partial(self, columns: Columns, state: StateKind = "exact") -> pl.DataFrame:
+    def permutation_test(
+        self,
+        first: str,
+        second: str,
+        *,
+        n_resamples: int = 9999,
+        alternative: str = "two-sided",
+        rng: RandomSource = None,
+    ) -> pl.DataFrame:
+        """Test two models as exchangeable by swapping their mid-ranks unit by unit.
+
+        Unlike the Wald test it needs no variance, and so serves tiny or degenerate samples
+        (Bandos, Rockette and Gur 2005). It tests that the two rankings are exchangeable, which is
+        more than equality of the two areas.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of the models; the difference is first - second.
+        n_resamples : int, default 9999
+            Random swaps; the p-value is (1 + count) / (n_resamples + 1) and counts ties.
+        alternative : {"two-sided", "greater", "less"}
+            Direction of the alternative.
+        rng : int, SeedSequence, Generator or None
+            Source of randomness.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``metric``, ``model``, ``reference``, ``estimate``, ``p_value``, ``n_resamples``.
+
+        Raises
+        ------
+        InputError
+            If a model is unknown, or there are several classes or groups.
+
+        Notes
+        -----
+        O(n_resamples n log n).
+        """
+        from scipy.stats import rankdata
+
+        columns = self._fitted_columns()
+        scores = columns.models["y_score"]
+        for name in (first, second):
+            if name not in scores:
+                raise InputError(f"{name!r} is no model: choose from {list(scores)}")
+        if self.multiclass != "raise" or columns.group is not None:
+            raise InputError("the permutation test compares two models on one binary sample")
+        ranks = np.stack([rankdata(scores[name]) for name in (first, second)])
+        y_true = columns.single["y_true"]
+        units = sample_units(columns)
+
+        def difference(swap: NDArray[np.bool_]) -> float:
+            mixed = np.where(swap, ranks[::-1], ranks)
+            values = [self._statistic(Component.of(y_true, row), units.row_weight) for row in mixed]
+            return values[0] - values[1]
+
+        estimate, p_value = paired_swap_test(difference, units, n_resamples, alternative, rng)
+        return pl.DataFrame(
+            {
+                "metric": [self.metric],
+                "model": [first],
+                "reference": [second],
+                "estimate": [estimate],
+                "p_value": [p_value],
+                "n_resamples": [n_resamples],
+            }
+        )
+
+    def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
         """Sums of weights by distinct score (exact) or by 16-bit key of the score (binned)."""
+        require_options("partial", options, ("state",))
+        state = options.get("state", "exact")
         if state not in ("exact", "binned"):
             raise InputError(f"state={state!r}: choose 'exact' or 'binned'")
         if self.multiclass != "raise" or not self._has_influence(columns):
@@ -52,25 +125,24 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         order = pl.Enum(models[0])
         return merged.sort(pl.col("model").cast(order), "scores")
 
-    def _finalize(
-        self, table: pl.DataFrame, state: StateKind = "exact", tolerance: float | None = None
-    ) -> Estimate:
+    def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         """Estimate with standard errors; binned states carry rigorous bounds.
 
         Parameters
         ----------
         table : polars.DataFrame
             Merged summary.
-        state : {"exact", "binned"}
-            What the summary holds.
-        tolerance : float, optional
-            Largest acceptable half-width of the bounds of a binned state.
+        options : dict
+            ``state``, what the summary holds ("exact" or "binned"), and ``tolerance``, the largest
+            acceptable half-width of the bounds of a binned state.
 
         Returns
         -------
         Estimate
             One term per model.
         """
+        require_options("finalize", options, ("state", "tolerance"))
+        state = options.get("state", "exact")
         parts = table.partition_by("model", maintain_order=True)
         names = [str(part["model"][0]) for part in parts]
         summaries = [self._from_sums(part) for part in parts]
@@ -82,7 +154,7 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         if self.metric == "AUROC":
             support["n_negative"] = counts[:, 1]
         if state == "binned":
-            support |= self._bounds(parts, names, tolerance)
+            support |= self._bounds(parts, names, options.get("tolerance"))
         notes = ["covariances between models are not kept in a summary"] if len(parts) > 1 else []
         n = int(counts[0].sum())
         return Estimate(
@@ -105,7 +177,7 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
             citation_keys=self.citation_keys,
         )
 
-    interval: Any
+    interval: str
     curve_kind: ClassVar[CurveKind]
 
     def curves(self, *, n_resamples: int = 200) -> pl.DataFrame:
@@ -155,7 +227,9 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         )
         sizes = float(count[:size].sum()), float(count[size:].sum())
         if not np.isfinite(value) and self.on_undefined == "raise":
-            raise InputError(f"a class is empty in the merged states, so {self.metric} is undefined")
+            raise InputError(
+                f"a class is empty in the merged states, so {self.metric} is undefined"
+            )
         return value, float(variance), sizes
 
     def _bounds(
@@ -169,12 +243,19 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
             high = getattr(bounds, f"{prefix}_high")
             if tolerance is not None and (high - low) / 2 > tolerance:
                 raise InputError(
-                    f"the binned state bounds {self.metric} of {name!r} to [{low:.6g}, {high:.6g}], "
-                    f"wider than tolerance={tolerance}: use state='exact'"
+                    f"the binned state bounds {self.metric} of {name!r} to "
+                    f"[{low:.6g}, {high:.6g}], wider than tolerance={tolerance}: use state='exact'"
                 )
             limits.append((low, high))
         low_high = np.array(limits)
         return {"bound_low": low_high[:, 0], "bound_high": low_high[:, 1]}
+
+
+def require_options(method: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse options that the state does not have."""
+    for name in options:
+        if name not in known:
+            raise InputError(f"{method} has no option {name!r}: choose from {', '.join(known)}")
 
 
 def _stratum_variance(influence: Array, weight: Array, squares: Array, count: Array) -> float:

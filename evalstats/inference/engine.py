@@ -1,6 +1,7 @@
 """From a problem and an inference method to the sampling distribution."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ def _jackknife(problem: Problem) -> SamplingDistribution:
     k = len(problem.value)
     covariance = np.zeros((k, k))
     bias = np.zeros(k)
-    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, stop in pairwise(offsets):
         block = values[start:stop][~failed[start:stop]]
         m = len(block)
         centred = block - block.mean(axis=0)
@@ -127,7 +128,9 @@ def _multiplier(problem: Problem, method: Bootstrap) -> SamplingDistribution:
     covariance = cross_covariance(joint_factor(problem, "probability"))
     roots, vectors = np.linalg.eigh(np.nan_to_num(covariance))
     scale = vectors * np.sqrt(np.clip(roots, 0.0, None))
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(random_key(method.rng))))
+    generator = np.random.Generator(
+        np.random.Philox(np.random.SeedSequence(random_key(method.rng)))
+    )
     normals = generator.standard_normal((method.n_resamples, len(roots)))
     replicates = problem.value + normals @ scale.T
     return SamplingDistribution(covariance, replicates)

@@ -1,5 +1,7 @@
 """Covariance from influence values."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,8 @@ def influence_factor(
     Parameters
     ----------
     influence : float64 array (n_rows, k)
-        Derivative of each estimate with respect to the weight of each row.
+        Derivative of each estimate with respect to the weight of each row; overwritten, since at
+        10^7 rows a copy is what memory cannot afford.
     units : Units
         Clusters, weights and strata. Within a stratum of m units the weighted influence sums are
         centred and scaled by m / (m - 1): DeLong's estimate when strata are the classes, the
@@ -32,9 +35,11 @@ def influence_factor(
     """
     if weight_kind == "frequency" and not units.clustered:
         return _frequency_factor(influence, units.row_weight, units)
-    factor = weighted_unit_sums(
-        np.ascontiguousarray(influence), units.row_weight, units.unit_ids, units.n_units
-    )
+    factor = np.ascontiguousarray(influence)
+    if units.unit_of_row is not None:
+        factor = weighted_unit_sums(factor, units.row_weight, units.unit_of_row, units.n_units)
+    elif units.weight is not None:
+        factor *= units.weight[:, np.newaxis]
     stratum = units.unit_stratum
     centre_within_strata(factor, stratum, units.active, int(stratum.max()) + 1)
     return factor
@@ -52,7 +57,7 @@ def _frequency_factor(
         )
     factor = np.zeros_like(influence)
     members, offsets = units.strata
-    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, stop in pairwise(offsets):
         rows = members[start:stop]
         copies = weight[rows][:, np.newaxis]
         m = float(copies.sum())

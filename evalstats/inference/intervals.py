@@ -7,7 +7,6 @@ the interval of Boyd, Eng and Page (2013) for average precision.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
 
 from evalstats.inference.scales import SCALES, ScaleName, on_scale
 
@@ -16,6 +15,8 @@ Array = NDArray[np.float64]
 
 def critical_value(level: float, df: Array) -> Array:
     """Two-sided critical value: Student t, or normal where df is infinite."""
+    from scipy import stats
+
     tail = 0.5 + level / 2.0
     finite = np.isfinite(df)
     value = np.full(np.shape(df), stats.norm.ppf(tail))
@@ -53,6 +54,8 @@ def newcombe_interval(value: float, m: float, n: float, critical: float) -> tupl
 
 
 def _root(function: "object", low: float, high: float) -> float:
+    from scipy import optimize
+
     # At the estimate itself the excess is negative, at the end of the range it is positive; the
     # ends are moved inwards because the variance vanishes at 0 and 1.
     inner = 1e-12
@@ -64,10 +67,12 @@ def binomial_logit_interval(
     value: Array, n_positive: Array, critical: Array
 ) -> tuple[Array, Array]:
     """Boyd's interval for AP: logit scale with standard error 1 / sqrt(n t (1 - t))."""
+    from scipy import special
+
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = special.logit(value)
         spread = 1.0 / np.sqrt(n_positive * value * (1.0 - value))
-    return special.expit(centre - critical * spread), special.expit(centre + critical * spread)
+        return special.expit(centre - critical * spread), special.expit(centre + critical * spread)
 
 
 def percentile_interval(replicates: Array, level: float) -> tuple[Array, Array]:
@@ -95,6 +100,8 @@ def bca_interval(
     value: Array, replicates: Array, acceleration: Array, level: float
 ) -> tuple[Array, Array]:
     """Bias-corrected and accelerated interval (Efron 1987); ties count half."""
+    from scipy import stats
+
     below = (replicates < value).mean(axis=0) + 0.5 * (replicates == value).mean(axis=0)
     low = np.empty(len(value))
     high = np.empty(len(value))

@@ -88,7 +88,7 @@ class Bootstrap:
     n_jobs: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_resamples, int | np.integer) or self.n_resamples < 1:
+        if int(self.n_resamples) != self.n_resamples or self.n_resamples < 1:
             raise InputError(f"n_resamples must be a positive integer, not {self.n_resamples!r}")
         _require("interval", self.interval, ("percentile", "basic", "bca", "studentized"))
         _require("kind", self.kind, ("multinomial", "poisson", "bayesian", "multiplier"))
@@ -153,10 +153,10 @@ def require_inference(inference: object) -> None:
 def random_key(rng: RandomSource) -> tuple[int, int]:
     """Derive the 64-bit key of the counter-based streams, as two 32-bit words."""
     if isinstance(rng, np.random.Generator):
-        words = rng.integers(0, 2**32, size=2, dtype=np.uint32)
-    else:
-        sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
-        words = sequence.generate_state(2, np.uint32)
+        drawn = rng.integers(0, 2**32, size=2, dtype=np.uint32)
+        return int(drawn[0]), int(drawn[1])
+    sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+    words = sequence.generate_state(2, np.uint32)
     return int(words[0]), int(words[1])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import pairwise
 from typing import TypeVar
 
 import joblib
@@ -60,7 +61,9 @@ def bootstrap_replicates(
     total = int(method.n_resamples)
 
     def chunk(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        return _evaluate_chunk(problem, method, key, range(start, min(start + CHUNK, total)), studentized)
+        return _evaluate_chunk(
+            problem, method, key, range(start, min(start + CHUNK, total)), studentized
+        )
 
     results = _run(chunk, list(range(0, total, CHUNK)), problem.units.n_rows * total, method.n_jobs)
     replicates = np.concatenate([values for values, _ in results])
@@ -87,9 +90,7 @@ def jackknife_values(problem: Problem, members: NDArray[np.int64]) -> NDArray[np
     return np.concatenate(_run(chunk, list(range(0, len(members), CHUNK)), work, None))
 
 
-def parallel_map(
-    task: Callable[[Item], Result], items: list[Item], work: int
-) -> list[Result]:
+def parallel_map(task: Callable[[Item], Result], items: list[Item], work: int) -> list[Result]:
     """Apply `task` to each item on threads where `work` (row operations) makes that pay."""
     workers = min(_workers(work, None), len(items))
     if workers <= 1:
@@ -183,7 +184,7 @@ def _replicate_covariance(
         column += block.shape[1]
     covariance = np.zeros((k, k))
     members, offsets = problem.units.strata
-    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, stop in pairwise(offsets):
         chosen = members[start:stop]
         copies = counts[chosen][:, np.newaxis]
         m = float(copies.sum())

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 ScaleName = Literal["identity", "logit", "log"]
@@ -23,11 +22,22 @@ class Scale:
     high: float
 
 
+# scipy is imported where it is used: point estimates should not wait for it.
+def _logit(value: Array) -> Array:
+    from scipy.special import logit
+
+    return np.asarray(logit(value))
+
+
+def _expit(value: Array) -> Array:
+    from scipy.special import expit
+
+    return np.asarray(expit(value))
+
+
 SCALES: dict[str, Scale] = {
     "identity": Scale(lambda x: x, lambda x: x, np.ones_like, -np.inf, np.inf),
-    "logit": Scale(
-        special.logit, special.expit, lambda x: 1.0 / (x * (1.0 - x)), low=0.0, high=1.0
-    ),
+    "logit": Scale(_logit, _expit, lambda x: 1.0 / (x * (1.0 - x)), low=0.0, high=1.0),
     "log": Scale(np.log, np.exp, lambda x: 1.0 / x, low=0.0, high=np.inf),
 }
 

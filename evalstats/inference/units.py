@@ -1,4 +1,4 @@
-"""Sampling units: which rows are drawn together, and which units are drawn from the same stratum."""
+"""Sampling units: which rows are drawn together, and which units share a stratum."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.errors import InputError, warn
+from evalstats.errors import InputError
 
 FEW_CLUSTERS = 30
 
@@ -85,13 +85,3 @@ class Units:
             raise InputError("no unit has a positive weight")
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return np.ascontiguousarray(units[order]), offsets
-
-    def check_clusters(self) -> None:
-        """Warn when the number of clusters is too small for large-sample theory."""
-        n_active = int(self.active.sum())
-        if self.clustered and n_active < FEW_CLUSTERS:
-            warn(
-                "few-clusters",
-                f"only {n_active} clusters carry weight: cluster-robust standard errors are "
-                f"unreliable below about {FEW_CLUSTERS} (intervals use t with {n_active - 1} df)",
-            )

@@ -12,8 +12,6 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-COMPILE_OPTIONS = {"nogil": True, "error_model": "python"}
-
 
 def kernel(function: Function) -> Function:
     """Compile `function` lazily at its first call and cache the machine code on disk.
@@ -21,8 +19,9 @@ def kernel(function: Function) -> Function:
     Where no cache location is writable (a read-only installation without a home folder) numba
     refuses to cache at decoration time; the function is then compiled once per process instead.
     """
+    compiled: Callable[..., object]
     try:
-        compiled = numba.njit(cache=True, **COMPILE_OPTIONS)(function)
+        compiled = numba.njit(cache=True, nogil=True, error_model="python")(function)
     except RuntimeError:
-        compiled = numba.njit(**COMPILE_OPTIONS)(function)
+        compiled = numba.njit(nogil=True, error_model="python")(function)
     return cast("Function", compiled)

@@ -20,11 +20,15 @@ WEYL1 = np.uint64(0xBB67AE85)
 POISSON_CDF = np.cumsum(np.exp(-1.0) / np.cumprod(np.maximum(np.arange(14), 1.0)))
 
 
+# Blocks are computed this many at a time, so that the compiler can use vector instructions.
+LANES = 64
+
+
 @kernel
 def philox(
     block: np.uint64, replicate: np.uint64, key0: np.uint64, key1: np.uint64
-) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
-    """Four 32-bit random words of one counter, each in a uint64. O(1)."""
+) -> tuple[np.uint64, np.uint64]:
+    """First two 32-bit random words of one counter, each in a uint64. O(1)."""
     c0 = block & MASK32
     c1 = block >> SHIFT32
     c2 = replicate & MASK32
@@ -40,7 +44,36 @@ def philox(
         c3 = product0 & MASK32
         k0 = (k0 + WEYL0) & MASK32
         k1 = (k1 + WEYL1) & MASK32
-    return c0, c1, c2, c3
+    return c0, c1
+
+
+@kernel
+def philox_blocks(
+    first: np.uint64,
+    replicate: np.uint64,
+    key0: np.uint64,
+    key1: np.uint64,
+    words: NDArray[np.uint64],
+) -> None:
+    """Fill `words` (4, LANES) with the four 32-bit words of LANES successive counters."""
+    for lane in range(LANES):
+        block = first + np.uint64(lane)
+        words[0, lane] = block & MASK32
+        words[1, lane] = block >> SHIFT32
+        words[2, lane] = replicate & MASK32
+        words[3, lane] = replicate >> SHIFT32
+    k0 = key0
+    k1 = key1
+    for _ in range(10):
+        for lane in range(LANES):
+            product0 = MULTIPLIER0 * words[0, lane]
+            product1 = MULTIPLIER1 * words[2, lane]
+            words[0, lane] = (product1 >> SHIFT32) ^ words[1, lane] ^ k0
+            words[1, lane] = product1 & MASK32
+            words[2, lane] = (product0 >> SHIFT32) ^ words[3, lane] ^ k1
+            words[3, lane] = product0 & MASK32
+        k0 = (k0 + WEYL0) & MASK32
+        k1 = (k1 + WEYL1) & MASK32
 
 
 @kernel
@@ -58,7 +91,10 @@ def multinomial_counts(
     Lemire's multiplication with rejection, so that they are exactly uniform. O(units).
     """
     counts[:] = 0.0
+    words = np.empty((4, LANES), dtype=np.uint64)
+    flat = words.ravel()
     block = np.uint64(0)
+    cursor = flat.size
     for stratum in range(offsets.size - 1):
         start = offsets[stratum]
         size = offsets[stratum + 1] - start
@@ -66,13 +102,17 @@ def multinomial_counts(
         threshold = (MASK32 + np.uint64(1)) % bound
         drawn = 0
         while drawn < size:
-            words = philox(block, replicate, key0, key1)
-            block += np.uint64(1)
-            for word in words:
-                product = word * bound
-                if drawn < size and (product & MASK32) >= threshold:
+            if cursor == flat.size:
+                philox_blocks(block, replicate, key0, key1, words)
+                block += np.uint64(LANES)
+                cursor = 0
+            stop = min(flat.size, cursor + size - drawn)
+            for position in range(cursor, stop):
+                product = flat[position] * bound
+                if (product & MASK32) >= threshold:
                     counts[members[start + np.int64(product >> SHIFT32)]] += 1.0
                     drawn += 1
+            cursor = stop
 
 
 @kernel

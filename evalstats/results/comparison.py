@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
 from evalstats.errors import InputError, warn
 from evalstats.inference.multiplicity import adjusted_p_values
@@ -197,7 +196,7 @@ def _pairs(estimate: "Estimate", column: str, reference: object) -> list[tuple[i
     blocks: dict[tuple[Hashable, ...], list[int]] = {}
     for row, key in enumerate(estimate.terms.drop(column).rows()):
         blocks.setdefault(key, []).append(row)
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for rows in blocks.values():
         if reference is None:
             pairs.extend(combinations(rows, 2))
@@ -257,13 +256,15 @@ def _ratio(value: Array, error: Array) -> Array:
 
 def tail_probability(statistic: Array, df: Array, alternative: str) -> Array:
     """P-value of t (or normal) statistics."""
+    from scipy import stats
+
     finite = np.isfinite(df)
     t_df = np.where(finite, df, 1.0)
     if alternative == "two-sided":
         size = np.abs(statistic)
-        return np.where(finite, 2 * stats.t.sf(size, t_df), 2 * stats.norm.sf(size))
+        return np.asarray(np.where(finite, 2 * stats.t.sf(size, t_df), 2 * stats.norm.sf(size)))
     signed = statistic if alternative == "greater" else -statistic
-    return np.where(finite, stats.t.sf(signed, t_df), stats.norm.sf(signed))
+    return np.asarray(np.where(finite, stats.t.sf(signed, t_df), stats.norm.sf(signed)))
 
 
 def _replicate_p_values(differences: "Estimate", alternative: str) -> Array:
@@ -310,6 +311,8 @@ def test_against(
 
 def joint_test(estimate: "Estimate", over: str | None) -> pl.DataFrame:
     """Wald chi-square tests of equality; see :meth:`evalstats.Estimate.joint_test`."""
+    from scipy import stats
+
     column = _comparison_column(estimate, over)
     rows = []
     for key, frame in estimate.terms.with_row_index("__row").group_by(

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from evalstats.errors import InputError
 from evalstats.inference import intervals, simultaneous
@@ -35,7 +34,9 @@ def marginal_intervals(estimate: "Estimate", level: float) -> Limits:
     return low, high
 
 
-def _named_interval(estimate: "Estimate", name: str, rows: Array, level: float) -> Limits:
+def _named_interval(
+    estimate: "Estimate", name: str, rows: NDArray[np.int64], level: float
+) -> Limits:
     value = estimate.value[rows]
     error = estimate.standard_error[rows]
     critical = intervals.critical_value(level, estimate.df[rows])
@@ -80,7 +81,7 @@ def _boundary_interval(estimate: "Estimate", row: int, level: float) -> tuple[fl
         return np.nan, np.nan
     positives = float(support["n_positive"][row])
     if "n_negative" in support:
-        critical = float(stats.norm.ppf(0.5 + level / 2))
+        critical = float(intervals.critical_value(level, np.array([np.inf]))[0])
         negatives = float(support["n_negative"][row])
         return intervals.newcombe_interval(value, positives, negatives, critical)
     # One end is the estimate itself, the other is Clopper and Pearson's for all or no successes.
