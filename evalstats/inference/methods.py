@@ -74,7 +74,7 @@ class Bootstrap:
     Examples
     --------
     >>> import evalstats as es
-    >>> bootstrap = es.Bootstrap(n_resamples=200, interval="bca", rng=0)
+    >>> bootstrap = es.Bootstrap(n_resamples=200, stratify="y_true", rng=0)
     >>> auc = es.AUROC(inference=bootstrap).fit([0, 1, 0, 1, 1, 0], [0.1, 0.4, 0.5, 0.9, 0.7, 0.2])
     >>> auc.estimate_.replicates.shape
     (200, 1)
