@@ -257,7 +257,8 @@ class Estimator(ABC):
         self._check_params()
         roles = self._active_roles()
         stratify = self.inference.stratify if isinstance(self.inference, Bootstrap) else None
-        if stratify is not None and stratify not in [role.name for role in roles]:
+        names = [role.name for role in roles]
+        if stratify is not None and not (isinstance(stratify, str) and stratify in names):
             roles = (*roles, Role("stratify", "code"))
             arguments = {**arguments, "stratify": stratify}
         columns = collect_columns(
@@ -327,8 +328,6 @@ class Estimator(ABC):
         samples = [columns if rows is None else columns.take(rows) for rows in groups]
         prepared = [self._prepare(sample) for sample in samples]
         method = self._default_inference(columns) if self.inference == "auto" else self.inference
-        if not isinstance(method, Analytic | Bootstrap | NoInference) and self.inference == "auto":
-            raise AssertionError("the default inference is a configuration object")
         problem = self._problem(columns, groups, samples, prepared, method)
         values = np.split(problem.value, len(problem.parts))
         for sample, item, value in zip(samples, prepared, values, strict=True):

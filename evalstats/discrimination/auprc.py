@@ -276,6 +276,8 @@ class AUPRC(MergeableRanking):
         return self.interpolation == "step" and self.ties == "grouped"
 
     def _statistic(self, component: Component, weights: Array) -> float:
+        if bool(component.positive.all()):
+            return np.nan
         return self._kernel(*component.ranking, weights)
 
     def _statistic_influence(self, component: Component, weights: Array) -> Array:

@@ -68,7 +68,10 @@ def ranked_average_precision(
     order: NDArray[np.int64],
     weight: NDArray[np.float64],
 ) -> float:
-    """Average precision: step integral of precision over recall, one step per block. O(n)."""
+    """Average precision: step integral of precision over recall, one step per block. O(n).
+
+    Without negatives every ranking is perfect, and the value says nothing: NaN.
+    """
     P = 0.0
     N = 0.0
     total = 0.0
@@ -83,7 +86,7 @@ def ranked_average_precision(
             P += p
             total += p * (P / (P + N))
             p = 0.0
-    if P <= 0.0:
+    if P <= 0.0 or N <= 0.0:
         return np.nan
     return total / P
 
@@ -287,7 +290,7 @@ def average_precision_from_sorted(
     """Average precision from the ascending scores of both classes, ties grouped. O(m + n)."""
     m = positives.size
     total = 0.0
-    if m == 0:
+    if m == 0 or negatives.size == 0:
         return np.nan
     negative = negatives.size - 1
     end = m - 1

@@ -51,12 +51,6 @@ class Problem:
             return self.parts[0].evaluate(weights)
         return np.concatenate([part.evaluate(weights[part.rows]) for part in self.parts])
 
-    @property
-    def sizes(self) -> list[int]:
-        """Number of terms of each part."""
-        k = len(self.value) // len(self.parts)
-        return [k] * len(self.parts)
-
 
 @dataclass(frozen=True)
 class SamplingDistribution:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Limits = tuple[Array, Array]
+ROUND_OFF = 1e-13
 
 
 def require_level(level: float) -> None:
@@ -68,10 +69,13 @@ def _named_interval(
 
 
 def _degenerate(estimate: "Estimate") -> NDArray[np.bool_]:
-    """Terms at the end of their range, or without any variance there."""
+    """Terms at the end of their range, or with an exact interval where the variance is zero."""
     limits = SCALES[estimate.scale]
-    at_end = (estimate.value <= limits.low) | (estimate.value >= limits.high)
-    return at_end & np.isfinite(estimate.value) & (estimate.inference != "none")
+    degenerate = (estimate.value <= limits.low) | (estimate.value >= limits.high)
+    if "n_negative" in estimate.support:
+        exact = np.array([name != "wald" for name in estimate.interval])
+        degenerate |= exact & (estimate.standard_error <= ROUND_OFF)
+    return degenerate & np.isfinite(estimate.value) & (estimate.inference != "none")
 
 
 def _boundary_interval(estimate: "Estimate", row: int, level: float) -> tuple[float, float]:

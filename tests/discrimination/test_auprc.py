@@ -57,10 +57,11 @@ def test_no_positives():
     assert np.isnan(estimate.value[0])
 
 
-def test_only_positives():
-    estimate = es.AUPRC().fit([1, 1, 1, 1], S[:4]).estimate_
-    assert estimate.value[0] == 1.0
-    assert 0 < estimate.confidence_interval().low[0] < 1
+def test_only_positives_rank_nothing():
+    with pytest.raises(es.InputError, match="y_true has no negatives, so AUPRC is undefined"):
+        es.AUPRC().fit([1, 1, 1, 1], S[:4])
+    with pytest.raises(es.InputError, match="y_true has no negatives with positive weight"):
+        es.auprc([1, 1, 0], [0.3, 0.2, 0.1], sample_weight=[1, 1, 0])
 
 
 @pytest.mark.parametrize(
@@ -142,12 +143,12 @@ def test_chance_level_is_the_mean_over_random_orders(rng):
 
 @given(st.data())
 def test_value_equals_the_definition(data):
-    n = data.draw(st.integers(1, 12))
+    n = data.draw(st.integers(2, 12))
     y = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    y[0] = True
+    y[:2] = True, False
     scores = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=n, max_size=n)), dtype=float)
     weight = np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)), dtype=float)
-    weight[0] = 1.0
+    weight[:2] = 1.0
     expected = oracle.average_precision(y, scores, weight)
     assert es.auprc(y, scores, sample_weight=weight) == pytest.approx(expected, abs=1e-14)
 

@@ -28,7 +28,7 @@ def simulated(rng, n=300, prevalence=0.4):
     return y, {"a": signal, "b": signal + rng.normal(size=n)}
 
 
-def multiclass(rng, n=90, k=3):
+def multiclass(rng, n=150, k=3):
     codes = rng.integers(0, k, n)
     odds = np.exp(rng.normal(size=(n, k)) + np.eye(k)[codes])
     return codes, odds / odds.sum(axis=1, keepdims=True)
@@ -242,7 +242,7 @@ def test_multiclass_refusals(rng):
     with pytest.raises(es.InputError, match=r"y_true has 2 classes but the scores have 3 columns"):
         es.AUROC(multiclass="ovr").fit(np.where(names == "c", "a", names), probability)
     with pytest.raises(es.InputError, match="y_true has one class only"):
-        quiet(es.AUROC(multiclass="ovr"), np.zeros(90, dtype=int), probability)
+        quiet(es.AUROC(multiclass="ovr"), np.zeros(150, dtype=int), probability)
 
 
 # Standard errors --------------------------------------------------------------------------------

@@ -141,7 +141,9 @@ def test_one_class_is_refused_or_nan(case):
 
 def test_average_precision_without_negatives_or_positives():
     y, s, _ = binary("all_pos")
-    assert es.auprc(y, s) == 1.0
+    with pytest.raises(es.InputError, match="y_true has no negatives, so AUPRC is undefined"):
+        es.auprc(y, s)
+    assert np.isnan(es.AUPRC(on_undefined="nan").fit(y, s).estimate_.value[0])
     y, s, _ = binary("all_neg")
     with pytest.raises(es.InputError, match="y_true has no positives, so AUPRC is undefined"):
         es.auprc(y, s)

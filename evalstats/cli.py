@@ -1,0 +1,118 @@
+"""The ``evalstats`` command: one verb per estimator, and the demo.
+
+Only the verb that was asked for is imported, so that ``evalstats --help`` stays fast.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+INTERRUPTED = 130
+
+
+class Verb(NamedTuple):
+    """Where a verb lives and what it does.
+
+    Attributes
+    ----------
+    home : str
+        ``"module:name"`` below ``evalstats`` of an Estimator, whose options are generated, or of
+        a function with typer annotations, for a verb that wants its own.
+    summary : str
+        One line for ``evalstats --help``.
+    """
+
+    home: str
+    summary: str
+
+
+VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        "report.demo:demo", "Evaluate three classifiers on real data and write a report."
+    ),
+    "auroc": Verb("discrimination.auroc:AUROC", "Area under the ROC curve."),
+    "auprc": Verb("discrimination.auprc:AUPRC", "Area under the precision-recall curve."),
+    "mistakes": Verb(
+        "discrimination.mistakes:MistakeAnalysis",
+        "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
+    ),
+}
+
+
+def app(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    Exit codes are 0 for success, 2 for input or options that cannot be used, 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program name; those of the process by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        command, given = _build(given)
+        command(args=given, prog_name="evalstats")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _build(given: list[str]) -> tuple[typer.Typer, list[str]]:
+    """Build the command with the requested verb loaded, and the arguments it can parse."""
+    requested = next((word for word in given if not word.startswith("-")), None)
+    command = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    command.callback()(_main)
+    for name, verb in VERBS.items():
+        function: Callable[..., Any] = _not_loaded
+        if name == requested:
+            function, given = _load(verb, given)
+        command.command(name, help=_summary(verb, name == requested, function))(function)
+    return command, given
+
+
+def _load(verb: Verb, given: list[str]) -> tuple[Callable[..., Any], list[str]]:
+    """Import a verb; an estimator becomes a command with options from its signature."""
+    module, name = verb.home.split(":")
+    target = getattr(import_module(f"evalstats.{module}"), name)
+    if not isinstance(target, type):
+        return target, given
+    from evalstats.report.command import estimator_command, repeat_option_names
+
+    position = given.index(next(word for word in given if not word.startswith("-")))
+    rest = repeat_option_names(target, given[position + 1 :])
+    return estimator_command(target), [*given[: position + 1], *rest]
+
+
+def _summary(verb: Verb, loaded: bool, function: Callable[..., Any]) -> str:
+    return (function.__doc__ or verb.summary) if loaded else verb.summary
+
+
+def _not_loaded() -> None:
+    raise AssertionError("the requested verb is always loaded")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from evalstats import __version__
+
+        sys.stdout.write(f"evalstats {__version__}\n")
+        raise typer.Exit
+
+
+def _main(
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Evaluation metrics with standard errors, intervals and paired comparisons."""

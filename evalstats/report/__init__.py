@@ -1,0 +1,1 @@
+"""Whole products: command-line verbs, study reports and the demo."""

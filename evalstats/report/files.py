@@ -1,0 +1,123 @@
+"""Data files in, result files out."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from evalstats.errors import InputError
+
+# Columns that look like integers for hundreds of rows and then hold a fraction are common.
+SCHEMA_ROWS = 10_000
+
+
+def scan_table(path: Path) -> pl.LazyFrame:
+    """Open a data file lazily, by its extension; only columns that are used will be read.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file.
+
+    Returns
+    -------
+    polars.LazyFrame
+        The table, with its schema already checked to be readable.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of unknown type or not readable.
+    """
+    if not path.exists():
+        raise InputError(f"there is no file {str(path)!r}: check the path")
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a directory: name one data file")
+    scan = READERS.get(path.suffix.lower())
+    if scan is None:
+        raise InputError(
+            f"{path.name!r} has no known extension: use one of {', '.join(READERS)}"
+        )
+    try:
+        frame = scan(path)
+        frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise unreadable(path, error) from error
+    return frame
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Say in one line why a file cannot be read."""
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return InputError(f"cannot read {str(path)!r}: {reason[0]}")
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace `path` in one step, so that a reader never sees half of it.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write; its folder must exist.
+    content : str or bytes
+        What to write; text as UTF-8.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or cannot be written to.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+            # mkstemp makes files private; a result file has the permissions of any new file.
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(name, 0o666 & ~mask)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+def _scan_csv(path: Path) -> pl.LazyFrame:
+    return pl.scan_csv(path, infer_schema_length=SCHEMA_ROWS, null_values=["NA"])
+
+
+def _scan_tsv(path: Path) -> pl.LazyFrame:
+    return pl.scan_csv(
+        path, separator="\t", infer_schema_length=SCHEMA_ROWS, null_values=["NA"]
+    )
+
+
+def _scan_ndjson(path: Path) -> pl.LazyFrame:
+    return pl.scan_ndjson(path, infer_schema_length=SCHEMA_ROWS)
+
+
+def _scan_arrow(path: Path) -> pl.LazyFrame:
+    """IPC files lazily; the streaming form, which many tools give the same name, as a whole."""
+    try:
+        frame = pl.scan_ipc(path)
+        frame.collect_schema()
+    except pl.exceptions.PolarsError:
+        return pl.read_ipc_stream(path).lazy()
+    return frame
+
+
+READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    ".parquet": pl.scan_parquet,
+    ".csv": _scan_csv,
+    ".tsv": _scan_tsv,
+    ".ndjson": _scan_ndjson,
+    ".jsonl": _scan_ndjson,
+    ".arrow": _scan_arrow,
+    ".feather": _scan_arrow,
+    ".ipc": _scan_arrow,
+}

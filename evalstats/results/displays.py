@@ -1,0 +1,13 @@
+"""Plots for a paper; each returns the matplotlib Axes that it drew on."""
+
+from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
+from evalstats.results.forest import plot_differences, plot_estimates
+from evalstats.results.mistake_display import plot_mistakes
+
+__all__ = [
+    "plot_differences",
+    "plot_estimates",
+    "plot_mistakes",
+    "plot_pr_curves",
+    "plot_roc_curves",
+]
