@@ -30,9 +30,7 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[str, Verb] = {
-    "demo": Verb(
-        "report.demo:demo", "Evaluate three classifiers on real data and write a report."
-    ),
+    "demo": Verb("report.demo:demo", "Evaluate three classifiers on real data and write a report."),
     "auroc": Verb("discrimination.auroc:AUROC", "Area under the ROC curve."),
     "auprc": Verb("discrimination.auprc:AUPRC", "Area under the precision-recall curve."),
     "mistakes": Verb(
@@ -108,7 +106,7 @@ def _print_version(wanted: bool) -> None:
 
 
 def _main(
-    version: Annotated[  # noqa: ARG001 - its callback acts
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Show the version and exit."

@@ -4,7 +4,6 @@ The author of a metric writes ``_prepare``, ``_evaluate`` and, where a closed fo
 ``_influence``; intake, weights, resampling, intervals, comparison and tables are shared.
 """
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.configuration import Configured
 from evalstats.data.columns import Columns, Role, dense_codes
 from evalstats.data.intake import NanPolicy, collect_columns
 from evalstats.errors import InputError, warn
@@ -42,7 +42,7 @@ Diagnosis = tuple[str, str]
 REGISTRY: dict[str, type["Estimator"]] = {}
 
 
-class Estimator(ABC):
+class Estimator(Configured, ABC):
     """Base of all estimators: keyword-only configuration, ``fit``, and an ``estimate_``.
 
     Subclasses are registered by being defined, and being registered puts them under the test
@@ -80,61 +80,6 @@ class Estimator(ABC):
         super().__init_subclass__(**options)
         if "metric" in cls.__dict__:
             REGISTRY[cls.__name__] = cls
-
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return list(inspect.signature(cls.__init__).parameters)[1:]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        """Return the constructor parameters, as scikit-learn does.
-
-        Parameters
-        ----------
-        deep : bool, default True
-            Accepted for scikit-learn; no parameter is itself an estimator.
-
-        Returns
-        -------
-        dict
-            Parameter names and values, unchanged since construction or ``set_params``.
-        """
-        return {name: getattr(self, name) for name in self._parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set constructor parameters by name.
-
-        Parameters
-        ----------
-        **params
-            Parameter names and values.
-
-        Returns
-        -------
-        Estimator
-            The estimator itself.
-
-        Raises
-        ------
-        InputError
-            If a name is no parameter.
-        """
-        known = self._parameter_names()
-        for name, value in params.items():
-            if name not in known:
-                raise InputError(
-                    f"{name!r} is no parameter of {type(self).__name__}: choose from {known}"
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self).__init__).parameters
-        changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if repr(value) != repr(defaults[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimate_")
@@ -187,7 +132,7 @@ class Estimator(ABC):
         """Facts that belong under a table without being a reason to warn."""
         return []
 
-    def _require_defined(self, columns: Columns, prepared: Any, value: Array) -> None:  # noqa: B027
+    def _require_defined(self, columns: Columns, prepared: Any, value: Array) -> None:
         """Refuse data in which the statistic is undefined, unless that was asked for."""
 
     def _analytic_name(self, columns: Columns) -> str:  # noqa: ARG002
@@ -431,7 +376,14 @@ class Estimator(ABC):
             n_failed=distribution.n_failed,
             n_dropped=columns.n_dropped,
             notes=tuple(notes),
-            method_text=methods_sentence(self, columns, method, self._analytic_name(columns)),
+            method_text=methods_sentence(
+                f"{self.metric} with {100 * self.level:g}% confidence intervals",
+                self.unit,
+                self.citation_keys,
+                columns,
+                method,
+                self._analytic_name(columns),
+            ),
             citation_keys=self.citation_keys,
         )
 

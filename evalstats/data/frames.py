@@ -70,6 +70,9 @@ def series_to_numpy(series: "nw.Series[Any]") -> tuple[NDArray[Any], NDArray[np.
     if not bool(missing.any()):
         return np.asarray(series.to_numpy()), None
     mask = np.asarray(missing.to_numpy(), dtype=bool)
+    if series.dtype.is_integer():
+        # As floats, identifiers beyond 2**53 would fall together.
+        return np.asarray(series.fill_null(0).to_numpy()), mask
     if series.dtype.is_numeric():
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64), mask
     return np.asarray(series.to_list(), dtype=object), mask

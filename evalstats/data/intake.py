@@ -189,6 +189,9 @@ def _resolve_array_models(role: Role, argument: object) -> dict[str, Resolved]:
         raise InputError(
             f"{role.name}={argument!r} is a name, but no frame was given: pass data=... or an array"
         )
+    named = None if role.matrix else _frame_columns(argument)
+    if named:
+        return named
     array, missing = _matrix_array(role.name, argument)
     if array.ndim == 1:
         return {role.name: (array, missing)}
@@ -204,14 +207,20 @@ def _resolve_array_models(role: Role, argument: object) -> dict[str, Resolved]:
 
 
 def _matrix_array(argument: str, value: object) -> Resolved:
-    if (hasattr(value, "columns") and hasattr(value, "__dataframe__")) or hasattr(
-        value, "to_arrow"
-    ):
-        frame = Frame(value, []) if not hasattr(value, "to_list") else None
-        if frame is not None:
-            columns = [frame.column(argument, name)[0] for name in frame.names]
-            return np.column_stack(columns), None
-    return to_array(argument, value)
+    columns = _frame_columns(value)
+    if columns is None:
+        return to_array(argument, value)
+    masks = [np.zeros(len(c), dtype=bool) if m is None else m for c, m in columns.values()]
+    return np.column_stack([column for column, _ in columns.values()]), np.column_stack(masks)
+
+
+def _frame_columns(value: object) -> dict[str, Resolved] | None:
+    import narwhals as nw
+
+    native = nw.from_native(value, pass_through=True)
+    if not isinstance(native, nw.DataFrame):
+        return None
+    return {str(name): series_to_numpy(native.get_column(name)) for name in native.columns}
 
 
 def _resolve_model(role: Role, value: object, source: Frame | None, label: str) -> Resolved:

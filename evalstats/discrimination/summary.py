@@ -109,7 +109,9 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
             if wide and bool((np.abs(column) > EXACT_INTEGERS).any()):
                 raise InputError("y_score has integers beyond 2**53, which a state does not keep")
             scores = column.astype(np.float64) if state == "exact" else score_bins(column)
-            sums = score_histogram(scores, columns.single["y_true"], columns.weight)
+            rows = slice(None) if columns.weight is None else columns.weight > 0
+            weight = None if columns.weight is None else columns.weight[rows]
+            sums = score_histogram(scores[rows], columns.single["y_true"][rows], weight)
             tables.append(
                 pl.DataFrame(sums._asdict())
                 .with_columns(pl.col("scores").cast(pl.Float64))

@@ -132,6 +132,10 @@ def studentized_interval(
         pivots = (moved - centre) / moved_spread
     pivots[~np.isfinite(pivots)] = np.nan
     tail = (1.0 - level) / 2.0
-    lower, upper = np.nanquantile(pivots, [tail, 1.0 - tail], axis=0)
+    defined = np.isfinite(pivots).any(axis=0)
+    lower, upper = np.full((2, len(centre)), np.nan)
+    lower[defined], upper[defined] = np.nanquantile(
+        pivots[:, defined], [tail, 1.0 - tail], axis=0
+    )
     transform = SCALES[scale]
     return transform.inverse(centre - upper * spread), transform.inverse(centre - lower * spread)

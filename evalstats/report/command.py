@@ -201,7 +201,9 @@ def _inference_options() -> list[Parameter]:
             metavar="N",
             panel="Uncertainty",
         ),
-        _option("seed", int | None, None, "Seed of the bootstrap (0).", metavar="S", panel="Uncertainty"),
+        _option(
+            "seed", int | None, None, "Seed of the bootstrap (0).", metavar="S", panel="Uncertainty"
+        ),
     ]
 
 
@@ -220,7 +222,11 @@ def _comparison_options() -> list[Parameter]:
             panel="Comparison",
         ),
         _option(
-            "adjust", adjustments, adjustments("holm"), "Adjustment of p-values.", panel="Comparison"
+            "adjust",
+            adjustments,
+            adjustments("holm"),
+            "Adjustment of p-values.",
+            panel="Comparison",
         ),
     ]
 
@@ -281,5 +287,7 @@ def parameter_descriptions(estimator: type[Estimator]) -> Mapping[str, str]:
     descriptions = {}
     for name, body in entries:
         words = " ".join(body.split()).replace("``", "").replace("`", "")
-        descriptions[name] = re.split(r"(?<=\w\w[.;])\s|(?<=[)\]][.;])\s", words)[0].rstrip(";.") + "."
+        descriptions[name] = (
+            re.split(r"(?<=\w\w[.;])\s|(?<=[)\]][.;])\s", words)[0].rstrip(";.") + "."
+        )
     return descriptions

@@ -37,9 +37,7 @@ def scan_table(path: Path) -> pl.LazyFrame:
         raise InputError(f"{str(path)!r} is a directory: name one data file")
     scan = READERS.get(path.suffix.lower())
     if scan is None:
-        raise InputError(
-            f"{path.name!r} has no known extension: use one of {', '.join(READERS)}"
-        )
+        raise InputError(f"{path.name!r} has no known extension: use one of {', '.join(READERS)}")
     try:
         frame = scan(path)
         frame.collect_schema()
@@ -92,9 +90,7 @@ def _scan_csv(path: Path) -> pl.LazyFrame:
 
 
 def _scan_tsv(path: Path) -> pl.LazyFrame:
-    return pl.scan_csv(
-        path, separator="\t", infer_schema_length=SCHEMA_ROWS, null_values=["NA"]
-    )
+    return pl.scan_csv(path, separator="\t", infer_schema_length=SCHEMA_ROWS, null_values=["NA"])
 
 
 def _scan_ndjson(path: Path) -> pl.LazyFrame:

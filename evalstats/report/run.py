@@ -128,9 +128,7 @@ def in_shell_terms(message: str, estimator: type[Estimator] | None) -> str:
     message = re.sub(r"\bsample_weight\b(?!')", "--weight", message)
     for name in [*estimator._parameter_names(), *roles, "by", "cluster"]:
         option = f"--{name.replace('_', '-')}"
-        message = re.sub(
-            rf"(?<![\w'\-]){name}=(['\"]?)([^'\"\s,:;]+)\1", rf"{option} \2", message
-        )
+        message = re.sub(rf"(?<![\w'\-]){name}=(['\"]?)([^'\"\s,:;]+)\1", rf"{option} \2", message)
         if "_" in name:
             message = re.sub(rf"(?<![\w'\"\-]){name}(?![\w'\"])", option, message)
     return message
@@ -151,9 +149,7 @@ def _result(estimator: type[Estimator], request: Request) -> str:
     return render(estimate, differences, request.output)
 
 
-def _configured(
-    estimator: type[Estimator], request: Request, frame: pl.LazyFrame
-) -> Estimator:
+def _configured(estimator: type[Estimator], request: Request, frame: pl.LazyFrame) -> Estimator:
     parameters = dict(request.parameters)
     label = next((role.name for role in estimator.roles if role.kind == "label"), None)
     schema = frame.collect_schema()

@@ -12,6 +12,7 @@ from evalstats.results.style import (
     column_width,
     drawing_axes,
     wrapped,
+    write_legend,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _plot(
             labels.append("chance")
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=names[0], ylabel=names[1])
         axes.set_box_aspect(1)
-        _write_legend(axes, drawn, labels)
+        write_legend(axes, drawn, labels)
     return axes
 
 
@@ -105,20 +106,3 @@ def _draw(axes: "Axes", part: pl.DataFrame, number: int) -> "Line2D":
         axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
     style = LINE_STYLES[number % len(LINE_STYLES)]
     return axes.plot(x, part["y"].to_numpy(), color=color, linestyle=style)[0]
-
-
-def _write_legend(axes: "Axes", lines: "list[Line2D]", labels: list[str]) -> None:
-    """Legend below the axes, where no curve can run through it."""
-    legend = axes.legend(
-        lines,
-        [str(number) for number in range(len(lines))],
-        loc="upper left",
-        bbox_to_anchor=(0.0, -0.17),
-        borderaxespad=0.0,
-        handlelength=2.6,
-        labelspacing=0.3,
-        frameon=False,
-    )
-    # Set afterwards because a legend may drop names that begin with an underscore.
-    for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_text(label)

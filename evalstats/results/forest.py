@@ -85,9 +85,9 @@ def plot_estimates(
     terms = term_columns(frame)
     forest = _forest(frame, terms, _label_columns(frame, terms))
     with _forest_axes(forest, ax) as axes:
+        _draw(axes, forest, () if null is None else (null,))
         if null is not None:
             axes.axvline(null, color=NEUTRAL, linestyle="--", linewidth=0.8, zorder=0)
-        _draw(axes, forest)
         axes.set_xlabel(_metric_name(frame) or "Estimate")
         if title is not None:
             axes.set_title(literal(title))
@@ -127,7 +127,7 @@ def plot_differences(
         if margin is not None:
             axes.axvspan(-margin, margin, color=NEUTRAL, alpha=0.15, linewidth=0, zorder=0)
         axes.axvline(0.0, color=NEUTRAL, linewidth=0.8, zorder=0)
-        _draw(axes, forest)
+        _draw(axes, forest, (0.0,) if margin is None else (-margin, 0.0, margin))
         _write_p_values(axes, forest)
         axes.set_xlabel(label)
     return axes
@@ -197,8 +197,8 @@ def _forest_axes(forest: Forest, ax: "Axes | None", *, header: bool = False) -> 
             )
 
 
-def _draw(axes: "Axes", forest: Forest) -> None:
-    _set_x_limits(axes, forest)
+def _draw(axes: "Axes", forest: Forest, marks: Sequence[float]) -> None:
+    _set_x_limits(axes, forest, marks)
     left, right = axes.get_xlim()
     for row in forest.rows:
         color = COLORS[row.series % len(COLORS)]
@@ -227,10 +227,10 @@ def _draw(axes: "Axes", forest: Forest) -> None:
         axes.plot([estimate], [row.position], marker=marker, color=color, linestyle="none")
 
 
-def _set_x_limits(axes: "Axes", forest: Forest) -> None:
-    """Limits around everything finite, with lines that were drawn before kept in sight."""
+def _set_x_limits(axes: "Axes", forest: Forest, marks: Sequence[float]) -> None:
+    """Limits around everything finite, so that an unbounded interval has an edge to run to."""
     values = [value for row in forest.rows for value in _numbers(row) if math.isfinite(value)]
-    values += [float(x) for line in axes.lines for x in line.get_xdata() if len(set(line.get_xdata())) == 1]
+    values += marks
     if not values:
         return
     low, high = min(values), max(values)

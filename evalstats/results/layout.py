@@ -130,6 +130,16 @@ def lay_out(
     )
 
 
+def require_columns(frame: pl.DataFrame, *names: str) -> None:
+    """Refuse a frame without the columns that are to be shown."""
+    absent = [name for name in names if name not in frame.columns]
+    if absent:
+        raise InputError(
+            f"frame has no column {', '.join(map(repr, absent))}; "
+            f"its columns are {', '.join(map(repr, frame.columns)) or 'none'}"
+        )
+
+
 def term_columns(frame: pl.DataFrame) -> list[str]:
     """Columns left of the first measure: they say what a row is about."""
     names = frame.columns

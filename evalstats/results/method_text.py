@@ -1,13 +1,9 @@
 """The sentence for the methods section."""
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
 
 from evalstats.data.columns import Columns
 from evalstats.inference.methods import Analytic, Bootstrap, Inference, Jackknife
-
-if TYPE_CHECKING:
-    from evalstats.estimator import Estimator
 
 
 def package_version() -> str:
@@ -19,19 +15,23 @@ def package_version() -> str:
 
 
 def methods_sentence(
-    estimator: "Estimator", columns: Columns, method: Inference, analytic_name: str
+    what: str,
+    unit: str,
+    citation_keys: tuple[str, ...],
+    columns: Columns,
+    method: Inference,
+    analytic_name: str,
 ) -> str:
     """Describe metric, interval, unit, weights and clusters in one sentence with citation keys."""
-    keys = " ".join(f"[{key}]" for key in estimator.citation_keys)
-    parts = [f"{estimator.metric} with {100 * estimator.level:g}% confidence intervals"]
-    parts.append(_interval_phrase(method, analytic_name))
+    keys = " ".join(f"[{key}]" for key in citation_keys)
+    parts = [what, _interval_phrase(method, analytic_name)]
     if columns.cluster is not None:
         parts.append(f"clustered by {int(columns.cluster.max()) + 1} clusters")
     if columns.weight is not None:
         parts.append("with sample weights")
     if columns.group is not None:
         parts.append(f"estimated separately in {len(columns.group_labels)} groups")
-    sample = f"n = {columns.n} {estimator.unit}s"
+    sample = f"n = {columns.n} {unit}s"
     text = f"{parts[0]} {', '.join(parts[1:])} ({sample}; evalstats {package_version()})"
     return f"{text} {keys}.".replace("  ", " ").replace(" .", ".")
 

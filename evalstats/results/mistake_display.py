@@ -21,11 +21,11 @@ from evalstats.results.style import (
     DIVERGING_MAP,
     LINE_STYLES,
     NEUTRAL,
-    literal,
     page_width,
     paper_style,
     require_pyplot,
     wrapped,
+    write_legend,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +37,18 @@ _MAX_POINTS = 1000
 _NAME_WIDTH = 14
 # A factor of 1.25 either way is the least that fills the colour scale: noise must look pale.
 _LEAST_SPAN = math.log(1.25)
-_CELL_WIDTH = 0.62
 _SIDE_BY_SIDE_GROUPS = 4
+_LEGEND_WIDTH = 46
+_TITLE_WIDTH = 46
+# Axis labels take about this share of the axes' first, unadjusted width.
+_LAYOUT_LOSS = 0.85
+_CHARACTER_POINTS = 4.4
+_CHARACTER_EM = 0.58
+_LEAST_FONT = 4.5
+_KEY = (
+    "Group of the negative ranked above it\n"
+    "share of AUPRC loss ÷ share of AUROC loss; bold: interval excludes 1"
+)
 
 
 def plot_mistakes(
@@ -145,8 +155,112 @@ def _draw_losses(axes: "Axes", loss_curve: pl.DataFrame) -> None:
         labels.append(f"{name}: half by φ = {format_number(half)}")
     axes.axhline(0.5, color=NEUTRAL, linewidth=0.6, zorder=0)
     axes.set_xscale("log")
-    axes.set(xlim=(lowest, 1.0), ylim=(0.0, 1.02))
+    axes.set(xlim=(min(lowest, 0.1), 1.0), ylim=(0.0, 1.02))
     axes.set_xlabel("Firing rate φ at the missed positive")
     axes.set_ylabel("Cumulative share of loss")
     axes.set_title("Where the loss lies")
-    write_legend(axes, lines, [literal(label) for label in labels])
+    write_legend(axes, lines, [wrapped(label, _LEGEND_WIDTH) for label in labels])
+
+
+def _thinned(part: pl.DataFrame) -> tuple[Array, Array]:
+    """Points with a positive rate in rising order; of millions, those that a page can show."""
+    part = part.filter(pl.col("firing_rate") > 0, pl.col("cumulative_share").is_not_nan())
+    part = part.drop_nulls(["firing_rate", "cumulative_share"]).sort("firing_rate")
+    rate, share = part["firing_rate"].to_numpy(), part["cumulative_share"].to_numpy()
+    if len(rate) > _MAX_POINTS:
+        targets = np.geomspace(rate[0], rate[-1], _MAX_POINTS)
+        # Rounding may put the last target beyond the last rate.
+        kept = np.unique(np.minimum(np.searchsorted(rate, targets), len(rate) - 1))
+        rate, share = rate[kept], share[kept]
+    return rate, share
+
+
+def _half(rate: Array, share: Array) -> float | None:
+    """Firing rate phi50 by which half of the loss has occurred."""
+    reached = np.flatnonzero(share >= 0.5)
+    return float(rate[reached[0]]) if len(reached) else None
+
+
+def _draw_matrix(axes: "Axes", matrix: _Matrix) -> None:
+    n_rows, n_columns = matrix.estimate.shape
+    with np.errstate(divide="ignore"):
+        tone = np.log(matrix.estimate)
+    finite = np.abs(tone[np.isfinite(tone)])
+    span = max(_LEAST_SPAN, float(finite.max(initial=0.0)))
+    axes.set_facecolor("#E8E8E8")
+    axes.pcolormesh(
+        np.ma.masked_invalid(np.clip(tone, -span, span)),
+        cmap=DIVERGING_MAP,
+        vmin=-span,
+        vmax=span,
+        edgecolors="white",
+        linewidth=1.0,
+    )
+    cell_width = _LAYOUT_LOSS * axes.get_window_extent().width / max(n_columns, 1)
+    points = cell_width * 72 / axes.figure.dpi
+    for row in range(n_rows):
+        for column in range(n_columns):
+            _write_cell(axes, matrix, (row, column), points, abs(tone[row, column]) > 0.6 * span)
+    favoured = _favoured(matrix)
+    if favoured is not None:
+        axes.add_patch(_frame_of(favoured))
+    wide = max(5, int(points / _CHARACTER_POINTS))
+    columns = [wrapped(format_term(name), wide) for name in matrix.columns]
+    axes.set_xticks(np.arange(n_columns) + 0.5, columns)
+    rows = [wrapped(format_term(name), _NAME_WIDTH) for name in matrix.rows]
+    axes.set_yticks(np.arange(n_rows) + 0.5, rows)
+    axes.set(xlim=(0, n_columns), ylim=(n_rows, 0))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_ylabel("Group of the missed positive")
+    axes.set_xlabel(_KEY)
+    axes.set_title(_headline(matrix, favoured))
+
+
+def _write_cell(
+    axes: "Axes", matrix: _Matrix, place: tuple[int, int], points: float, dark: bool
+) -> None:
+    row, column = place
+    estimate, low, high = (array[place] for array in (matrix.estimate, matrix.low, matrix.high))
+    interval = format_interval(low, high, 2)
+    small = min(6.0, points / (_CHARACTER_EM * len(interval)))
+    has_room = interval != MISSING and small >= _LEAST_FONT
+    style: dict[str, Any] = {"ha": "center", "color": "white" if dark else "black"}
+    axes.text(
+        column + 0.5,
+        row + (0.46 if has_room else 0.5),
+        format_number(estimate, 2),
+        va="bottom" if has_room else "center",
+        fontsize="medium",
+        fontweight="bold" if low > 1 or high < 1 else "normal",
+        **style,
+    )
+    if has_room:
+        axes.text(column + 0.5, row + 0.54, interval, va="top", fontsize=small, **style)
+
+
+def _favoured(matrix: _Matrix) -> tuple[int, int] | None:
+    """Cell with the largest amplification among those clearly above 1."""
+    known = not bool(np.isnan(matrix.low).all())
+    clear = np.where((matrix.low if known else matrix.estimate) > 1, matrix.estimate, -np.inf)
+    if not clear.size or float(clear.max()) == -np.inf:
+        return None
+    row, column = np.unravel_index(int(clear.argmax()), clear.shape)
+    return int(row), int(column)
+
+
+def _frame_of(place: tuple[int, int]) -> Any:
+    from matplotlib.patches import Rectangle
+
+    row, column = place
+    return Rectangle(
+        (column, row), 1, 1, fill=False, edgecolor="black", linewidth=1.4, clip_on=False, zorder=3
+    )
+
+
+def _headline(matrix: _Matrix, favoured: tuple[int, int] | None) -> str:
+    if favoured is None:
+        return "AUPRC favours no sub-group clearly"
+    positive = format_term(matrix.rows[favoured[0]])
+    negative = format_term(matrix.columns[favoured[1]])
+    return wrapped(f"AUPRC favours {positive} over {negative}", _TITLE_WIDTH)

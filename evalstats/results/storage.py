@@ -61,7 +61,7 @@ def save(estimate: "Estimate", path: "str | PathLike[str]") -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type] # numpy 2.1 has no allow_pickle
         os.replace(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

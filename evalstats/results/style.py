@@ -1,7 +1,7 @@
 """How plots look: sizes and fonts of a paper column, colours that colour-blind readers tell apart."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from evalstats.results.layout import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 column_width = 3.4
 page_width = 7.0
@@ -112,9 +113,7 @@ def require_pyplot() -> Any:
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise ImportError(
-            "plots need matplotlib: pip install 'evalstats-metrics[plot]'"
-        ) from error
+        raise ImportError("plots need matplotlib: pip install 'evalstats-metrics[plot]'") from error
     return pyplot
 
 
@@ -152,3 +151,20 @@ def wrapped(text: str, width: int) -> str:
                 lines.append("")
             lines[-1] += piece
     return "\n".join(literal(line.rstrip()) for line in lines)
+
+
+def write_legend(axes: "Axes", lines: "Sequence[Line2D]", labels: Sequence[str]) -> None:
+    """Legend below the axes, where no curve can run through it."""
+    legend = axes.legend(
+        lines,
+        [str(number) for number in range(len(lines))],
+        loc="upper left",
+        bbox_to_anchor=(0.0, -0.17),
+        borderaxespad=0.0,
+        handlelength=2.6,
+        labelspacing=0.3,
+        frameon=False,
+    )
+    # Set afterwards because a legend may drop names that begin with an underscore.
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_text(label)

@@ -55,8 +55,9 @@ def format_text(
     rule_below_heading = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
     table = Table(box=rule_below_heading, show_edge=False, pad_edge=False)
     for column in layout.columns:
-        side = "left" if column.is_text else "right"
-        table.add_column(Text(column.heading), justify=side, no_wrap=True)
+        table.add_column(
+            Text(column.heading), justify="left" if column.is_text else "right", no_wrap=True
+        )
     for row in layout.rows:
         table.add_row(*(Text(cell) for cell in row))
     # Wider than the content needs: rich would otherwise shorten names to the terminal's width.

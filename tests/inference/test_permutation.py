@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import evalstats as es
-from evalstats.discrimination.ranked import Component
 
 pytestmark = pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
 Y = np.array([0, 1, 0, 1, 1, 0, 1, 0])
@@ -104,10 +103,3 @@ def test_groups_and_classes_are_refused():
     fitted = es.AUROC().fit(Y, {"a": FIRST, "b": SECOND}, by=[0, 0, 0, 0, 1, 1, 1, 1])
     with pytest.raises(es.InputError, match="two models on one binary sample"):
         fitted.permutation_test("a", "b")
-
-
-def test_component_ranks_mixed_rows_again():
-    swap = np.array([True] + [False] * 7)
-    mixed = np.where(swap, SECOND, FIRST)
-    component = Component.of(Y == 1, mixed)
-    assert (np.diff(mixed[component.order]) <= 0).all()

@@ -1,0 +1,20 @@
+"""Sections of the demo report, in the order in which they appear."""
+
+from collections.abc import Callable
+
+from evalstats.report.section import Section
+from evalstats.report.sections.discrimination import (
+    countries_as_clusters,
+    digits_by_class,
+    malignant_tumours,
+    mistakes_by_subgroup,
+    results_by_subgroup,
+)
+
+SECTIONS: tuple[Callable[[], Section], ...] = (
+    malignant_tumours,
+    results_by_subgroup,
+    mistakes_by_subgroup,
+    countries_as_clusters,
+    digits_by_class,
+)
