@@ -133,9 +133,10 @@ def studentized_interval(
     pivots[~np.isfinite(pivots)] = np.nan
     tail = (1.0 - level) / 2.0
     defined = np.isfinite(pivots).any(axis=0)
-    lower, upper = np.full((2, len(centre)), np.nan)
-    lower[defined], upper[defined] = np.nanquantile(
-        pivots[:, defined], [tail, 1.0 - tail], axis=0
-    )
+    limits = np.full((2, len(centre)), np.nan)
+    if bool(defined.any()):
+        tails = [tail, 1.0 - tail]
+        limits[:, defined] = np.nanquantile(pivots[:, defined], tails, axis=0)
+    lower, upper = limits
     transform = SCALES[scale]
     return transform.inverse(centre - upper * spread), transform.inverse(centre - lower * spread)

@@ -112,9 +112,11 @@ def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 def _drawn(drawing: "Drawing", form: str, dpi: int) -> bytes:
     buffer = io.BytesIO()
-    # Without a date the same numbers give the same file.
+    # Without a date the same numbers give the same file; the tight box keeps long names whole.
     metadata = {"CreationDate": None} if form == "pdf" else None
-    drawing.savefig(buffer, format=form, dpi=dpi, metadata=metadata, facecolor="white")
+    drawing.savefig(
+        buffer, format=form, dpi=dpi, metadata=metadata, facecolor="white", bbox_inches="tight"
+    )
     return buffer.getvalue()
 
 
@@ -122,9 +124,13 @@ def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
-def _methods(sections: Sequence[Section]) -> list[str]:
-    sentences = [estimate.methods() for section in sections for estimate in section.estimates]
-    return list(dict.fromkeys(sentences))
+def _methods(sections: Sequence[Section]) -> dict[str, str]:
+    """Methods sentences by title of the section."""
+    return {
+        section.title: " ".join(estimate.methods() for estimate in section.estimates)
+        for section in sections
+        if section.estimates
+    }
 
 
 def _bibtex(sections: Sequence[Section]) -> str:

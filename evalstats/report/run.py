@@ -154,7 +154,7 @@ def _configured(estimator: type[Estimator], request: Request, frame: pl.LazyFram
     label = next((role.name for role in estimator.roles if role.kind == "label"), None)
     schema = frame.collect_schema()
     column = None if label is None else request.arguments.get(label)
-    if column in schema:
+    if isinstance(column, str) and column in schema:
         for name in request.label_parameters:
             parameters[name] = _as_labels(name, parameters[name], schema[column])
     if request.bootstrap is not None:
@@ -197,7 +197,7 @@ def _warnings_on_stderr(estimator: type[Estimator] | None) -> Iterator[None]:
     """Print each warning once, in one line."""
     seen = set()
 
-    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
         line = " ".join(in_shell_terms(str(message), estimator).split())
         if line not in seen:
             seen.add(line)

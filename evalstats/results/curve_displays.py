@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-_LABEL_WIDTH = 48
+_LABEL_WIDTH = 38
+_FEW_CURVES = 4
 _CURVE_COLUMNS = ("x", "y", "low", "high", "area_label")
 
 
@@ -78,8 +79,10 @@ def _plot(
     parts = curves.partition_by(keys, maintain_order=True) if keys else [curves]
     labels = [wrapped(_label(curves, part, keys), _LABEL_WIDTH) for part in parts]
     lines = sum(label.count("\n") + 1 for label in labels) + (chance is not None)
-    with drawing_axes(ax, width=column_width, height=column_width + 0.13 * lines) as axes:
-        drawn = [_draw(axes, part, number) for number, part in enumerate(parts)]
+    with drawing_axes(ax, width=column_width, height=column_width + 0.16 * lines) as axes:
+        # Many bands lie on top of each other: each must be paler for the curves to stand out.
+        alpha = 0.16 if len(parts) <= _FEW_CURVES else 0.08
+        drawn = [_draw(axes, part, number, alpha) for number, part in enumerate(parts)]
         if chance is not None:
             drawn += axes.plot([0, 1], chance, color=NEUTRAL, linestyle=(0, (1, 2)), linewidth=0.9)
             labels.append("chance")
@@ -98,11 +101,11 @@ def _label(curves: pl.DataFrame, part: pl.DataFrame, keys: list[str]) -> str:
     return ", ".join([*(name for name in names if name not in text), text])
 
 
-def _draw(axes: "Axes", part: pl.DataFrame, number: int) -> "Line2D":
+def _draw(axes: "Axes", part: pl.DataFrame, number: int, alpha: float) -> "Line2D":
     color = COLORS[number % len(COLORS)]
     x = part["x"].to_numpy()
     if {"low", "high"} <= set(part.columns):
         low, high = part["low"].to_numpy(), part["high"].to_numpy()
-        axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0)
     style = LINE_STYLES[number % len(LINE_STYLES)]
     return axes.plot(x, part["y"].to_numpy(), color=color, linestyle=style)[0]

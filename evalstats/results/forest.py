@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _LABEL_WIDTH = 24
 _HEADING_WIDTH = 44
-_LINE_HEIGHT = 0.135
-_ROW_GAP = 0.5
+_LINE_HEIGHT = 0.12
+_ROW_GAP = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def _forest_axes(forest: Forest, ax: "Axes | None", *, header: bool = False) -> 
                 va="center",
                 fontsize="small",
                 fontweight="bold",
-                bbox={"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 0.5},
+                bbox={"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 1.5},
             )
 
 
@@ -259,5 +259,5 @@ def _write_p_values(axes: "Axes", forest: Forest) -> None:
             text,
             transform=axes.get_yaxis_transform(),
             fontsize="small",
-            va="center",
+            va="center_baseline",
         )

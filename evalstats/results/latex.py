@@ -29,6 +29,7 @@ _LATEX_SPECIAL = {
     "[": "{[}",
     "]": "{]}",
     MISSING: "--",
+    "\N{MINUS SIGN}": "$-$",
 }
 
 

@@ -75,14 +75,14 @@ class Layout:
 
     @property
     def block_starts(self) -> frozenset[int]:
-        """Rows where the first of several term columns changes its value."""
-        terms = [column for column in self.columns if column.is_term]
-        if len(terms) < 2:
-            return frozenset()
-        first = terms[0].cells
-        starts = frozenset(row for row in range(1, self.n_rows) if first[row] != first[row - 1])
-        # A first column that changes in every row marks no blocks.
-        return starts if len(starts) < self.n_rows - 1 else frozenset()
+        """Rows where a new block begins: where the term with the longest runs changes."""
+        changes = [
+            frozenset(row for row in range(1, self.n_rows) if cells[row] != cells[row - 1])
+            for cells in (column.cells for column in self.columns if column.is_term)
+        ]
+        # A term that changes in every row marks no blocks.
+        blocks = [rows for rows in changes if 0 < len(rows) < self.n_rows - 1]
+        return min(blocks, key=len, default=frozenset())
 
 
 def lay_out(

@@ -35,11 +35,12 @@ Array = NDArray[np.float64]
 
 _MAX_POINTS = 1000
 _NAME_WIDTH = 14
-# A factor of 1.25 either way is the least that fills the colour scale: noise must look pale.
-_LEAST_SPAN = math.log(1.25)
+# A factor of 2 either way is the least that fills the colour scale: noise must look pale.
+_LEAST_SPAN = math.log(2.0)
 _SIDE_BY_SIDE_GROUPS = 4
-_LEGEND_WIDTH = 46
-_TITLE_WIDTH = 46
+_LEGEND_WIDTH = 44
+_LINE_HEIGHT = 0.12
+_TITLE_WIDTH = 32
 # Axis labels take about this share of the axes' first, unadjusted width.
 _LAYOUT_LOSS = 0.85
 _CHARACTER_POINTS = 4.4
@@ -47,7 +48,8 @@ _CHARACTER_EM = 0.58
 _LEAST_FONT = 4.5
 _KEY = (
     "Group of the negative ranked above it\n"
-    "share of AUPRC loss ÷ share of AUROC loss; bold: interval excludes 1"
+    "(share of AUPRC loss / share of AUROC loss;\n"
+    "bold: interval excludes 1)"
 )
 
 
@@ -123,11 +125,11 @@ class _Matrix:
 def _new_axes(pyplot: Any, matrix: _Matrix) -> "tuple[Axes, Axes]":
     """Two panels side by side, or one above the other when the matrix needs the page's width."""
     if matrix.size <= _SIDE_BY_SIDE_GROUPS:
-        _, (left, right) = pyplot.subplots(
-            1, 2, figsize=(page_width, 3.1), gridspec_kw={"width_ratios": (1, 1)}
-        )
+        _, (left, right) = pyplot.subplots(1, 2, figsize=(page_width, 3.2))
         return left, right
-    heights = (2.4, 1.5 + 0.4 * len(matrix.rows))
+    names = [wrapped(format_term(name), _NAME_WIDTH) for name in (*matrix.rows, *matrix.columns)]
+    lines = max(name.count("\n") + 1 for name in names)
+    heights = (2.6, 1.3 + _LINE_HEIGHT * lines + max(0.4, _LINE_HEIGHT * lines) * len(matrix.rows))
     _, (left, right) = pyplot.subplots(
         2, 1, figsize=(page_width, sum(heights)), gridspec_kw={"height_ratios": heights}
     )
@@ -138,13 +140,14 @@ def _draw_losses(axes: "Axes", loss_curve: pl.DataFrame) -> None:
     lines, labels = [], []
     lowest = 1.0
     for number, part in enumerate(loss_curve.partition_by("metric", maintain_order=True)):
-        rate, share = _thinned(part)
+        rate, share = _points(part)
         if len(rate) == 0:
             continue
         lowest = min(lowest, float(rate[0]))
         color = COLORS[number % len(COLORS)]
         style = LINE_STYLES[number % len(LINE_STYLES)]
-        lines += axes.plot(rate, share, drawstyle="steps-post", color=color, linestyle=style)
+        shown = _thinned(rate, share)
+        lines += axes.plot(*shown, drawstyle="steps-post", color=color, linestyle=style)
         name = format_term(part["metric"][0])
         half = _half(rate, share)
         if half is None:
@@ -152,27 +155,31 @@ def _draw_losses(axes: "Axes", loss_curve: pl.DataFrame) -> None:
             continue
         axes.plot([half, half], [0.0, 0.5], color=color, linewidth=0.8, linestyle=":")
         axes.plot([half], [0.5], color=color, marker="o", linestyle="none", clip_on=False)
-        labels.append(f"{name}: half by φ = {format_number(half)}")
+        labels.append(f"{name}: half by firing rate {format_number(half)}")
     axes.axhline(0.5, color=NEUTRAL, linewidth=0.6, zorder=0)
     axes.set_xscale("log")
     axes.set(xlim=(min(lowest, 0.1), 1.0), ylim=(0.0, 1.02))
-    axes.set_xlabel("Firing rate φ at the missed positive")
+    axes.set_xlabel("Firing rate at the missed positive")
     axes.set_ylabel("Cumulative share of loss")
     axes.set_title("Where the loss lies")
     write_legend(axes, lines, [wrapped(label, _LEGEND_WIDTH) for label in labels])
 
 
-def _thinned(part: pl.DataFrame) -> tuple[Array, Array]:
-    """Points with a positive rate in rising order; of millions, those that a page can show."""
+def _points(part: pl.DataFrame) -> tuple[Array, Array]:
+    """Firing rates in rising order and the share of loss up to each."""
     part = part.filter(pl.col("firing_rate") > 0, pl.col("cumulative_share").is_not_nan())
     part = part.drop_nulls(["firing_rate", "cumulative_share"]).sort("firing_rate")
-    rate, share = part["firing_rate"].to_numpy(), part["cumulative_share"].to_numpy()
-    if len(rate) > _MAX_POINTS:
-        targets = np.geomspace(rate[0], rate[-1], _MAX_POINTS)
-        # Rounding may put the last target beyond the last rate.
-        kept = np.unique(np.minimum(np.searchsorted(rate, targets), len(rate) - 1))
-        rate, share = rate[kept], share[kept]
-    return rate, share
+    return part["firing_rate"].to_numpy(), part["cumulative_share"].to_numpy()
+
+
+def _thinned(rate: Array, share: Array) -> tuple[Array, Array]:
+    """Of millions of points, those that a page can show."""
+    if len(rate) <= _MAX_POINTS:
+        return rate, share
+    targets = np.geomspace(rate[0], rate[-1], _MAX_POINTS)
+    # Rounding may put the last target beyond the last rate.
+    kept = np.unique(np.minimum(np.searchsorted(rate, targets), len(rate) - 1))
+    return rate[kept], share[kept]
 
 
 def _half(rate: Array, share: Array) -> float | None:
@@ -263,4 +270,5 @@ def _headline(matrix: _Matrix, favoured: tuple[int, int] | None) -> str:
         return "AUPRC favours no sub-group clearly"
     positive = format_term(matrix.rows[favoured[0]])
     negative = format_term(matrix.columns[favoured[1]])
-    return wrapped(f"AUPRC favours {positive} over {negative}", _TITLE_WIDTH)
+    pair = f"pairs within {positive}" if positive == negative else f"{positive} over {negative}"
+    return wrapped(f"AUPRC favours {pair}", _TITLE_WIDTH)

@@ -71,7 +71,7 @@ def save(estimate: "Estimate", path: "str | PathLike[str]") -> None:
 def load(path: "str | PathLike[str]") -> dict[str, Any]:
     """Read the fields of an estimate from a file that :func:`save` wrote."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         document = json.loads(arrays.pop("meta").tobytes())
         terms = pl.read_ipc(io.BytesIO(arrays.pop("terms").tobytes()))
@@ -105,8 +105,10 @@ def equal(first: "Estimate", second: "Estimate") -> bool:
             same = a.keys() == b.keys() and all(
                 np.array_equal(a[name], b[name], equal_nan=True) for name in a
             )
-        elif isinstance(a, np.ndarray):
-            same = isinstance(b, np.ndarray) and np.array_equal(a, b, equal_nan=True)
+        elif isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            same = np.array_equal(a, b, equal_nan=True)
+        elif isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+            same = False
         else:
             same = a == b
         if not same:

@@ -1,4 +1,4 @@
-"""How plots look: sizes and fonts of a paper column, colours that colour-blind readers tell apart."""
+"""How plots look: paper sizes and fonts, and colours that colour-blind readers tell apart."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,8 @@ MARKERS = ("o", "s", "^", "D", "v")
 NEUTRAL = "#6B6B6B"
 DIVERGING_MAP = "PuOr_r"
 
-_WORD = re.compile(r"[^\s_\-./]*[\s_\-./]|[^\s_\-./]+")
+# Breaks may follow spaces and separators, but never tear a leading separator from its name.
+_WORD = re.compile(r"[_\-/]*[^\s_\-/]+[_\-/]*\s*|\S+\s*|\s+")
 
 _PAPER = MappingProxyType(
     {
@@ -131,10 +132,10 @@ def drawing_axes(ax: "Axes | None", *, width: float, height: float) -> Iterator[
 
 def literal(text: str) -> str:
     """Text that matplotlib prints as it stands, whatever it would read as mathematics."""
-    from matplotlib import rcParams
-
     text = clean(text)
-    return escape_latex(text) if rcParams["text.usetex"] else text.replace("$", r"\$")
+    return (
+        escape_latex(text) if require_pyplot().rcParams["text.usetex"] else text.replace("$", r"\$")
+    )
 
 
 def wrapped(text: str, width: int) -> str:
@@ -154,12 +155,17 @@ def wrapped(text: str, width: int) -> str:
 
 
 def write_legend(axes: "Axes", lines: "Sequence[Line2D]", labels: Sequence[str]) -> None:
-    """Legend below the axes, where no curve can run through it."""
+    """Legend below the axis label, where no curve can run through it."""
+    from matplotlib.transforms import ScaledTranslation
+
+    # Room for tick labels and axis label, which do not grow with the axes.
+    drop = -3.7 * float(axes.xaxis.label.get_fontsize()) / 72
     legend = axes.legend(
         lines,
         [str(number) for number in range(len(lines))],
         loc="upper left",
-        bbox_to_anchor=(0.0, -0.17),
+        bbox_to_anchor=(0.0, 0.0),
+        bbox_transform=axes.transAxes + ScaledTranslation(0.0, drop, axes.figure.dpi_scale_trans),
         borderaxespad=0.0,
         handlelength=2.6,
         labelspacing=0.3,

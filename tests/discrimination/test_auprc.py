@@ -16,8 +16,7 @@ Y = np.array([0, 0, 1, 1, 0, 1, 0, 1])
 S = np.array([0.1, 0.4, 0.35, 0.8, 0.2, 0.7, 0.5, 0.6])
 TIED = np.round(S, 0)
 MONTE_CARLO = (
-    Path(__file__).resolve().parents[2]
-    / "../shared/reference/discrimination/monte_carlo.json"
+    Path(__file__).resolve().parents[2] / "../shared/reference/discrimination/monte_carlo.json"
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")

@@ -195,7 +195,10 @@ def test_max_fpr_outside_its_range(max_fpr):
         ({"direction": "auto"}, "direction='auto' is unknown"),
         ({"interval": "exact"}, "interval='exact': choose 'logit' or 'wald'"),
         ({"on_undefined": "zero"}, "on_undefined='zero' is unknown"),
-        ({"multiclass": "ovo", "average": None}, "average=None is not defined for multiclass='ovo'"),
+        (
+            {"multiclass": "ovo", "average": None},
+            "average=None is not defined for multiclass='ovo'",
+        ),
         ({"multiclass": "ovr", "max_fpr": 0.2}, "max_fpr is defined for two classes only"),
     ],
 )
@@ -225,7 +228,9 @@ def test_class_probabilities_must_sum_to_one(rng, multiclass_option):
     with pytest.raises(es.InputError, match=r"y_score sums to 1\.01 in row 7"):
         es.AUROC(multiclass=multiclass_option).fit(y, broken)
     free = es.AUROC(multiclass="ovr", normalize=False).fit(y, np.log(probability)).estimate_
-    assert free.value[0] == pytest.approx(es.AUROC(multiclass="ovr").fit(y, probability).estimate_.value[0])
+    assert free.value[0] == pytest.approx(
+        es.AUROC(multiclass="ovr").fit(y, probability).estimate_.value[0]
+    )
 
 
 def test_multiclass_refusals(rng):
@@ -303,7 +308,8 @@ def test_groups_crossed_by_clusters_are_correlated(rng):
 
 
 @pytest.mark.parametrize(
-    ("option", "average"), [("ovr", "macro"), ("ovr", "weighted"), ("ovo", "macro"), ("ovo", "weighted")]
+    ("option", "average"),
+    [("ovr", "macro"), ("ovr", "weighted"), ("ovo", "macro"), ("ovo", "weighted")],
 )
 def test_influence_of_averages_is_the_derivative(rng, option, average):
     y, probability = multiclass(rng)
@@ -351,7 +357,9 @@ def test_several_models_of_class_probabilities(rng):
     estimate = es.AUROC(multiclass="ovr").fit(y, {"a": first, "b": second}).estimate_
     assert estimate.terms["model"].to_list() == ["a", "b"]
     assert estimate.compare()["p_value"][0] < 1e-6
-    frame = pl.DataFrame(np.column_stack([first, second]), schema=["a0", "a1", "a2", "b0", "b1", "b2"])
+    frame = pl.DataFrame(
+        np.column_stack([first, second]), schema=["a0", "a1", "a2", "b0", "b1", "b2"]
+    )
     named = es.AUROC(multiclass="ovr").fit(
         "y",
         {"a": ["a0", "a1", "a2"], "b": ["b0", "b1", "b2"]},

@@ -91,9 +91,7 @@ def test_trapezoid_equals_scikit_learn(case):
     assert value == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    "case", [name for name in CASES if f"{name}__prob" in BINARY_ARRAYS]
-)
+@pytest.mark.parametrize("case", [name for name in CASES if f"{name}__prob" in BINARY_ARRAYS])
 def test_values_equal_torchmetrics(case):
     """Exact modes only: those with 200 thresholds have no error bound."""
     y, prob = BINARY_ARRAYS[f"{case}__y"], BINARY_ARRAYS[f"{case}__prob"]

@@ -56,9 +56,7 @@ def test_standard_errors_agree(cls, inference, sample):
     other = cls(inference=inference).fit(*sample).estimate_
     tolerance = 0.015 if isinstance(inference, Jackknife) else 0.04
     np.testing.assert_allclose(other.standard_error, analytic.standard_error, rtol=tolerance)
-    correlation = [
-        e.covariance[0, 1] / e.standard_error.prod() for e in (analytic, other)
-    ]
+    correlation = [e.covariance[0, 1] / e.standard_error.prod() for e in (analytic, other)]
     assert correlation[0] == pytest.approx(correlation[1], abs=0.04)
 
 

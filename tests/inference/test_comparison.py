@@ -234,9 +234,7 @@ def test_comparison_is_within_the_other_columns():
     terms = pl.DataFrame(
         {"metric": ["m"] * 4, "model": ["a", "b", "a", "b"], "group": ["x", "x", "y", "y"]}
     )
-    table = estimate().__class__(
-        **{**vars(estimate()), "terms": terms}
-    )
+    table = estimate().__class__(**{**vars(estimate()), "terms": terms})
     by_model = table.compare(adjust=None)
     assert list(zip(by_model["model"], by_model["group"], strict=True)) == [("a", "x"), ("a", "y")]
     by_group = table.compare(terms="group", adjust=None)
@@ -249,8 +247,10 @@ def test_comparison_is_within_the_other_columns():
 def test_nothing_to_compare():
     with pytest.raises(es.InputError, match="only one term per metric: nothing to compare"):
         estimate(VALUE[:1], COVARIANCE[:1, :1]).compare()
-    with pytest.raises(es.InputError, match="reference='A' is no model: .*'a', 'b', 'c', 'd'"):
+    with pytest.raises(es.InputError, match=r"reference='A' is no model: .*'a', 'b', 'c', 'd'"):
         estimate().compare("A")
-    near = Estimate(**{**vars(estimate()), "terms": pl.DataFrame({"model": ["resnet", "vit", "x", "y"]})})
+    near = Estimate(
+        **{**vars(estimate()), "terms": pl.DataFrame({"model": ["resnet", "vit", "x", "y"]})}
+    )
     with pytest.raises(es.InputError, match="did you mean 'resnet'"):
         near.compare("resnets")

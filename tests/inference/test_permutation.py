@@ -63,7 +63,9 @@ def test_clusters_swap_together_whatever_their_names(rng):
     by_number = p_value(cluster)
     relabelled = p_value(np.array([f"site {c}" for c in rng.permutation(40)])[cluster])
     assert relabelled == pytest.approx(by_number, abs=0.04)
-    rows = estimator.fit(y, scores).permutation_test("a", "b", n_resamples=1500, rng=2)["p_value"][0]
+    rows = estimator.fit(y, scores).permutation_test("a", "b", n_resamples=1500, rng=2)["p_value"][
+        0
+    ]
     assert rows < by_number
     singles = p_value(np.arange(120))
     assert singles == rows

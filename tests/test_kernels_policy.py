@@ -1,0 +1,210 @@
+"""Compiled code: one signature per kernel, a cache that is hit, no need of cache or compiler."""
+
+import json
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+import evalstats
+from evalstats.kernels import compile as policy
+from tests.battery_support import registered
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKOUT = """
+import importlib, json, pkgutil, sys, warnings
+import numpy as np
+import evalstats as es
+from numba.core.dispatcher import Dispatcher
+warnings.simplefilter("ignore", es.EvalstatsWarning)
+rng = np.random.default_rng(0)
+y = rng.integers(0, 2, 120)
+scores = {"a": rng.normal(size=120) + y, "b": np.round(rng.normal(size=120), 1)}
+for dtype in ("f8", "f4", "i8", "u1"):
+    given = {name: (10 * column + 50).astype(dtype) for name, column in scores.items()}
+    es.auroc(y, given["a"]); es.auprc(y, given["b"])
+    es.auroc(y, given["a"], max_fpr=0.3); es.auroc(y.astype(bool), given["a"], sample_weight=y + 1)
+    for cls in (es.AUROC, es.AUPRC):
+        cls().fit(y, given, sample_weight=1 + y, cluster=np.arange(120) // 2)
+        cls().finalize(cls().partial(y, given, state="binned"), tolerance=1.0)
+        for kind in ("multinomial", "poisson", "bayesian"):
+            for interval in ("percentile", "studentized"):
+                method = es.Bootstrap(n_resamples=4, kind=kind, interval=interval, rng=0)
+                cls(inference=method).fit(y, given, by=y * 0 + np.arange(120) % 2)
+for interpolation in ("trapezoid", "davis_goadrich", "interp11", "interp101", "interp_all"):
+    es.auprc(y, scores["b"], interpolation=interpolation)
+    es.auprc(y, scores["b"], interpolation=interpolation, sample_weight=1 + y)
+for ties in ("expected", "best", "worst"):
+    es.AUPRC(ties=ties, inference=es.NoInference()).fit(y, scores)
+es.AUPRC.chance_level(y)
+es.AUROC().fit(y, scores).curves(n_resamples=5)
+es.AUPRC().fit(y, scores).curves(n_resamples=5)
+for policy in ("argmax", "highest_score", "random"):
+    analysis = es.MistakeAnalysis(policy=policy, inference=es.Bootstrap(n_resamples=4, rng=0))
+    analysis.fit(y, scores, group=np.arange(120) % 3)
+    analysis.atomic_mistakes(), analysis.loss_curves(), analysis.gain_attribution()
+    analysis.simulate_fixes(5)
+es.atomic_mistakes(y, scores["a"], sample_weight=1.0 + y)
+kernels = {}
+for module in pkgutil.walk_packages(es.__path__, "evalstats."):
+    if module.name in sys.modules:
+        for name, item in vars(sys.modules[module.name]).items():
+            if isinstance(item, Dispatcher):
+                kernels[f"{item.__module__}.{item.__name__}"] = {
+                    "signatures": [str(s) for s in item.signatures],
+                    "hits": sum(item.stats.cache_hits.values()),
+                    "misses": sum(item.stats.cache_misses.values()),
+                }
+print(json.dumps(kernels))
+"""
+
+
+def workout(environment, cwd=ROOT, code=WORKOUT):
+    """Use every public entry point in a fresh process and report on its kernels."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "COV_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**clean, "PYTHONPATH": str(cwd), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def test_one_signature_per_kernel_and_a_cache_that_is_hit(tmp_path):
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = workout(environment), workout(environment)
+    assert len(first) > 20
+    signatures = {name: report["signatures"] for name, report in first.items()}
+    assert {name: found for name, found in signatures.items() if len(found) > 1} == {}
+    # Layout A, neither C nor F, would be a second and slower variant.
+    assert [name for name, found in signatures.items() if ", A," in str(found)] == []
+    assert sum(report["misses"] for report in first.values()) > 0
+    assert {name: report["misses"] for name, report in second.items() if report["misses"]} == {}
+    assert sum(report["hits"] for report in second.values()) > 0
+
+
+SMALL = """
+import json
+import evalstats as es
+from evalstats.discrimination.kernels import ranked_auroc
+value = es.AUROC(inference=es.NoInference())
+import warnings; warnings.simplefilter("ignore")
+value = float(value.fit([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.9]).estimate_.value[0])
+print(json.dumps({"value": value, "cache": type(ranked_auroc._cache).__name__}))
+"""
+
+
+def test_works_where_no_cache_location_is_writable(tmp_path):
+    """Neither beside the sources nor in a home folder (an immutable container image)."""
+    package = tmp_path / "site" / "evalstats"
+    shutil.copytree(ROOT / "evalstats", package, ignore=shutil.ignore_patterns("__pycache__"))
+    # Root may write anywhere, but not into a folder whose name is taken by a file.
+    for folder in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+        (folder / "__pycache__").write_text("taken", encoding="utf-8")
+    environment = {
+        "HOME": "/dev/null",
+        "XDG_CACHE_HOME": "/dev/null",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    report = workout(environment, cwd=tmp_path / "site", code=SMALL)
+    assert report == {"value": 0.75, "cache": "NullCache"}
+
+
+def test_kernel_falls_back_to_compiling_once(monkeypatch):
+    real = policy.numba.njit
+
+    def refuses_to_cache(*, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(**options)
+
+    monkeypatch.setattr(policy.numba, "njit", refuses_to_cache)
+
+    def doubled(x: float) -> float:
+        return 2.0 * x
+
+    assert policy.kernel(doubled)(1.5) == 3.0
+
+
+def loaded_kernels():
+    """Every compiled function of the package, by its full name."""
+    for module in pkgutil.walk_packages(evalstats.__path__, "evalstats."):
+        for item in vars(sys.modules.get(module.name, object)).values():
+            if isinstance(item, Dispatcher):
+                yield item
+
+
+def test_compile_options():
+    assert registered()
+    kernels = list(loaded_kernels())
+    assert len(kernels) > 20
+    for item in kernels:
+        options = item.targetoptions
+        assert options["nogil"] is True
+        assert options["error_model"] == "python"
+        assert not options.get("parallel")
+        assert not options.get("fastmath")
+        assert item.py_func.__closure__ is None
+
+
+def test_docstrings_state_the_complexity():
+    silent = {
+        item.__name__
+        for item in loaded_kernels()
+        if not any(word in (item.__doc__ or "") for word in ("O(", "Linear"))
+    }
+    assert silent == set()
+
+
+def test_only_the_policy_imports_numba():
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "evalstats").rglob("*.py")
+        if "import numba" in (text := path.read_text(encoding="utf-8")) or "from numba" in text
+    ]
+    assert users == ["evalstats/kernels/compile.py"]
+
+
+def test_suite_runs_without_the_compiler():
+    """Plain Python gives the same numbers, and lets coverage see the kernels."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-x",
+            "tests/discrimination/test_fixtures.py",
+            "tests/inference/test_random.py",
+            "-k",
+            "not n20000 and not imbal4 and not float32 and not counts_are_uniform",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_kernels_accept_read_only_arrays():
+    from evalstats.discrimination.kernels import ranked_auroc
+
+    arrays = [np.array([True, False]), np.array([True, True]), np.arange(2), np.ones(2)]
+    for array in arrays:
+        array.flags.writeable = False
+    assert ranked_auroc(*arrays) == 1.0
