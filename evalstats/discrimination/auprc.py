@@ -232,7 +232,8 @@ class AUPRC(MergeableRanking):
         if self.multiclass != "raise":
             return super().plot(ax, **options)
         curves = self.curves(n_resamples=n_resamples)
-        chance = float(np.mean(self._fitted_columns().single["y_true"]))
+        columns = self._fitted_columns()
+        chance = float(np.average(columns.single["y_true"], weights=columns.weight))
         return plot_pr_curves(curves, ax=ax, chance=chance, **options)
 
     def _check_params(self) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import typer
+from narwhals.exceptions import NarwhalsError
 
 from evalstats.errors import EvalstatsWarning, InputError
 from evalstats.estimator import Estimator
@@ -125,13 +127,24 @@ def in_shell_terms(message: str, estimator: type[Estimator] | None) -> str:
     if estimator is None:
         return message
     roles = [role.name for role in estimator.roles]
-    message = re.sub(r"\bsample_weight\b(?!')", "--weight", message)
-    for name in [*estimator._parameter_names(), *roles, "by", "cluster"]:
-        option = f"--{name.replace('_', '-')}"
-        message = re.sub(rf"(?<![\w'\-]){name}=(['\"]?)([^'\"\s,:;]+)\1", rf"{option} \2", message)
-        if "_" in name:
-            message = re.sub(rf"(?<![\w'\"\-]){name}(?![\w'\"])", option, message)
-    return message
+    names = [*estimator._parameter_names(), *roles, "sample_weight", "by", "cluster"]
+    # Words such as "level" are also plain English: only an assignment shows that one is an option.
+    unmistakable = "|".join(name for name in names if "_" in name)
+    pattern = (
+        rf"(?<![\w-])(?P<assigned>{'|'.join(names)})=(?:'(?P<quoted>[^']*)'|(?P<plain>[^'\s,:;]*))"
+        rf"|'[^']*'|(?<![\w-])(?P<bare>{unmistakable})(?!\w)"
+    )
+    return re.sub(pattern, _option_of, message)
+
+
+def _option_of(match: re.Match[str]) -> str:
+    """The option that an argument has become; names of columns, in quotes, stay as they are."""
+    name = match["assigned"] or match["bare"]
+    if name is None:
+        return match[0]
+    option = {"sample_weight": "--weight"}.get(name, f"--{name.replace('_', '-')}")
+    value = match["quoted"] or match["plain"]
+    return f"{option} {shlex.quote(value)}" if value else option
 
 
 def _result(estimator: type[Estimator], request: Request) -> str:
@@ -140,7 +153,7 @@ def _result(estimator: type[Estimator], request: Request) -> str:
     with progress_shown(f"{estimator.metric} of {request.file.name}"):
         try:
             configured.fit(**request.arguments, data=frame)  # type: ignore[attr-defined]
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, NarwhalsError, OSError) as error:
             raise unreadable(request.file, error) from error
         estimate = configured.estimate_
         differences = None

@@ -275,7 +275,23 @@ class Estimate:
         return comparison.contrast(self, np.atleast_2d(np.asarray(matrix, dtype=float)), labels)
 
     def select(self, **conditions: object) -> "Estimate":
-        """Keep the terms whose columns equal the given values, such as ``model="vit"``."""
+        """Keep the terms whose columns equal the given values, such as ``model="vit"``.
+
+        Parameters
+        ----------
+        **conditions
+            Column of :attr:`terms` and the value that it must have.
+
+        Returns
+        -------
+        Estimate
+            The chosen terms with their joint distribution.
+
+        Raises
+        ------
+        InputError
+            If a column is unknown or no term remains.
+        """
         mask = np.ones(len(self), dtype=bool)
         for column, wanted in conditions.items():
             if column not in self.terms.columns:
@@ -331,6 +347,7 @@ class Estimate:
 
     def to_latex(self, **options: Any) -> str:
         """LaTeX table (booktabs); options as in :func:`evalstats.results.tables.format_latex`."""
+        options.setdefault("level", self.level)
         options.setdefault("bold_best", self.higher_is_better is not None)
         options.setdefault("higher_is_better", self.higher_is_better)
         return tables.format_latex(self.to_frame(), **options)
@@ -338,19 +355,21 @@ class Estimate:
     def to_html(self, **options: Any) -> str:
         """HTML table; options as in :func:`evalstats.results.tables.format_html`."""
         options.setdefault("title", self.name)
+        options.setdefault("level", self.level)
         options.setdefault("note", self._note())
         return tables.format_html(self.to_frame(), **options)
 
     def to_markdown(self, **options: Any) -> str:
         """Markdown table; options as in :func:`evalstats.results.tables.format_markdown`."""
         options.setdefault("note", self._note())
+        options.setdefault("level", self.level)
         return tables.format_markdown(self.to_frame(), **options)
 
     def _note(self) -> str:
         sample = f"{self.n_units} {self.unit}s"
         if self.n_clusters is not None:
             sample += f" in {self.n_clusters} clusters"
-        parts = [f"{100 * self.level:g}% intervals; {sample}"]
+        parts = [sample]
         if self.n_dropped:
             parts.append(f"{self.n_dropped} rows with missing values dropped")
         if self.n_failed:
@@ -358,7 +377,9 @@ class Estimate:
         return "; ".join([*parts, *self.notes])
 
     def __str__(self) -> str:
-        return tables.format_text(self.to_frame(), title=self.name, note=self._note())
+        return tables.format_text(
+            self.to_frame(), title=self.name, note=self._note(), level=self.level
+        )
 
     def __repr__(self) -> str:
         return (
