@@ -151,6 +151,9 @@ class RankingEstimator(Estimator):
             return _one_versus_one(y_true, column)
 
         models = parallel_map(strands, scores, columns.n * 40)
+        if self.multiclass == "raise":
+            # There is nothing to average over, and so nothing that could be left out.
+            return Prepared(columns.n, models, [np.ones(1, dtype=bool)] * len(models))
         weights = np.ones(columns.n) if columns.weight is None else columns.weight
         defined = [np.isfinite(self._strand_values(strand, weights)) for strand in models]
         return Prepared(columns.n, models, defined)
@@ -176,39 +179,41 @@ class RankingEstimator(Estimator):
         return np.concatenate(values)
 
     def _influence(self, prepared: Prepared, weights: Array) -> Array:
-        models = list(zip(prepared.models, prepared.defined, strict=True))
-        blocks = parallel_map(
-            lambda model: self._model_influence(*model, weights), models, prepared.n * 40
-        )
-        return blocks[0] if len(blocks) == 1 else np.column_stack(blocks)
+        n_terms = [1 if self._averages else len(strands) for strands in prepared.models]
+        influence = np.empty((prepared.n, sum(n_terms)))
+        columns = np.split(influence, np.cumsum(n_terms)[:-1], axis=1)
+        models = list(zip(prepared.models, prepared.defined, columns, strict=True))
+        parallel_map(lambda model: self._fill_influence(*model, weights), models, prepared.n * 40)
+        return influence
 
-    def _model_influence(
-        self, strands: list[Strand], defined: NDArray[np.bool_], weights: Array
-    ) -> Array:
+    def _fill_influence(
+        self, strands: list[Strand], defined: NDArray[np.bool_], out: Array, weights: Array
+    ) -> None:
+        """Write the influence values of one model's terms into their columns."""
         if not self._averages:
-            return np.column_stack([self._strand_influence(s, weights) for s in strands])
+            for column, strand in enumerate(strands):
+                out[:, column] = self._strand_influence(strand, weights)
+            return
         values = self._strand_values(strands, weights)
         share = self._shares(strands, weights)
         centre = _weighted_mean(values[defined], share[defined])
         total = share[defined].sum()
-        influence = np.zeros(len(weights))
+        out[:] = 0.0
         for position in np.flatnonzero(defined):
             strand = strands[position]
-            influence += share[position] / total * self._strand_influence(strand, weights)
+            out[:, 0] += share[position] / total * self._strand_influence(strand, weights)
             if self.average == "weighted" and strand.mass is not None:
                 # The share of a class is itself estimated: its derivative by a row's weight.
-                influence += strand.mass * (values[position] - centre) / total
-        return influence[:, np.newaxis]
+                out[:, 0] += strand.mass * (values[position] - centre) / total
 
     def _strand_influence(self, strand: Strand, weights: Array) -> Array:
+        if len(strand.components) == 1 and strand.components[0].rows is None:
+            return self._statistic_influence(strand.components[0], weights)
         influence = np.zeros(len(weights))
         for part in strand.components:
             own = self._statistic_influence(part, part.weights(weights))
-            if part.rows is None:
-                influence = own if len(strand.components) == 1 else influence + own
-            else:
-                influence[part.rows] += own
-        return influence / len(strand.components) if len(strand.components) > 1 else influence
+            influence[slice(None) if part.rows is None else part.rows] += own
+        return influence / len(strand.components)
 
     @property
     def _averages(self) -> bool:
