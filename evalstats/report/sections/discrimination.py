@@ -125,6 +125,7 @@ def countries_as_clusters() -> Section:
             )
         ]
     ).select("metric", "sampled", pl.exclude("metric", "sampled"))
+    differences = _differences_from_best([clusters])
     widening = clusters.standard_error / rows.standard_error - 1
     return Section(
         title="Countries as clusters",
@@ -146,12 +147,19 @@ def countries_as_clusters() -> Section:
             Table(
                 "countries-differences",
                 "Difference from the best model, clustered by country",
-                _differences_from_best([clusters]),
+                differences,
             ),
         ),
         figures=(
             _figure(
-                "countries", "AUROC with 95% intervals under both views.", plot_estimates(both)
+                "countries",
+                "AUROC with 95% intervals when rows or whole countries are taken as sampled.",
+                plot_estimates(both),
+            ),
+            _figure(
+                "countries-differences",
+                "Paired differences from the best model, clustered by country.",
+                plot_differences(differences),
             ),
         ),
         estimates=(clusters,),
