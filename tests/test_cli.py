@@ -397,7 +397,8 @@ def test_only_needed_columns_are_read(frame, folder, monkeypatch):
     monkeypatch.setattr(pl.LazyFrame, "collect", spy)
     with pytest.raises(SystemExit):
         app(["auroc", *TASK, "strong", "--by", "site"])
-    assert sorted({name for names in seen for name in names}) == ["label", "site", "strong"]
+    # Later collections are polars' own, of the small result frames.
+    assert sorted(seen[0]) == ["label", "site", "strong"]
 
 
 def test_an_estimator_of_a_later_issue_needs_no_code_here():
