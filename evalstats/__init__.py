@@ -13,12 +13,15 @@ _HOME = {
     "EvalstatsWarning": "errors",
     "InputError": "errors",
     "Jackknife": "inference.methods",
+    "LengthControlledWinRate": "winrate.length_controlled",
     "MistakeAnalysis": "discrimination.mistakes",
     "NoInference": "inference.methods",
+    "WinRate": "winrate.win_rate",
     "atomic_mistakes": "discrimination.mistakes",
     "auprc": "discrimination.auprc",
     "auroc": "discrimination.auroc",
     "citations": "results.citations",
+    "win_rate": "winrate.win_rate",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - the names live in one place
