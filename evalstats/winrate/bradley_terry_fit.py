@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 from evalstats.inference.units import Units
 from evalstats.winrate.bradley_terry_kernels import (
-    likelihood_sums,
+    davidson_score_and_information,
+    linear_predictor,
     pair_sums,
     reachable,
     row_score_products,
     row_scores,
+    score_and_information,
+    solve_positive,
     unit_score_products,
 )
 
@@ -20,7 +23,7 @@ Array = NDArray[np.float64]
 
 MAX_STEPS = 40
 STEP_TOLERANCE = 1e-7
-LOGLIK_SLACK = 1e-12
+ERROR = 1e-13
 
 
 @dataclass(frozen=True)
@@ -78,68 +81,78 @@ class Restriction:
         return not bool(self.fixed.any()) and not bool((self.penalty > 0).any())
 
 
-def information_and_score(
+def score_and_hessian(
     battles: Battles, weight: Array, theta: Array, restriction: Restriction
-) -> tuple[float, Array, Array]:
-    """Penalised log-likelihood, its gradient and its non-singular negative Hessian."""
-    p = battles.n_parameters
+) -> tuple[Array, Array]:
+    """Gradient and non-singular negative Hessian of the penalised log-likelihood."""
+    p, m = battles.n_parameters, battles.n_models
     gradient = np.empty(p)
     information = np.empty((p, p))
-    loglik = likelihood_sums(
-        battles.first,
-        battles.second,
-        battles.design,
-        battles.outcome,
-        battles.tie,
-        weight,
-        theta,
-        battles.n_models,
-        battles.davidson,
-        gradient,
-        information,
-    )
-    penalty = restriction.penalty
-    loglik -= 0.5 * float(penalty @ theta**2)
-    gradient -= penalty * theta
-    information[np.diag_indices(p)] += penalty
+    if battles.davidson:
+        davidson_score_and_information(
+            battles.first,
+            battles.second,
+            battles.design,
+            battles.outcome,
+            battles.tie,
+            weight,
+            theta,
+            m,
+            gradient,
+            information,
+        )
+    else:
+        score_and_information(
+            battles.first,
+            battles.second,
+            battles.design,
+            battles.outcome,
+            weight,
+            theta,
+            m,
+            gradient,
+            information,
+        )
+    gradient -= restriction.penalty * theta
+    information[np.diag_indices(p)] += restriction.penalty
     if restriction.free_shift:
         # The gradient is orthogonal to a common shift, so this only makes the system regular.
-        m = battles.n_models
         information[:m, :m] += information[np.diag_indices(m)].mean() / m
     fixed = restriction.fixed
     gradient[fixed] = 0.0
     information[fixed] = 0.0
     information[:, fixed] = 0.0
     information[fixed, fixed] = 1.0
-    return loglik, gradient, information
+    return gradient, information
 
 
 def maximise(
     battles: Battles, weight: Array, start: Array, restriction: Restriction
 ) -> Array | None:
-    """Newton's method with step halving from `start`; None where there is no finite maximum.
+    """Newton's method from `start`; None where there is no finite maximum.
 
-    The last step is below 1e-7, so that by quadratic convergence the error is of the order of
-    rounding. Complexity O(n f^2 + p^3) per step.
+    The log-likelihood is concave, so a step has gone too far exactly if the slope along it has
+    turned steeply negative; it is then halved. Convergence is quadratic: iteration stops once the
+    error predicted from the last two steps is below rounding. O(n f^2 + p^3) per step.
     """
     theta = start.copy()
     step = np.zeros_like(theta)
-    best = -np.inf
+    slope = np.inf
+    size = np.inf
     for _ in range(MAX_STEPS):
-        loglik, gradient, information = information_and_score(battles, weight, theta, restriction)
-        if not np.isfinite(loglik) or loglik < best - LOGLIK_SLACK * abs(best):
+        gradient, information = score_and_hessian(battles, weight, theta, restriction)
+        if float(gradient @ step) < -0.5 * slope:
             step *= 0.5
             theta -= step
             continue
-        best = loglik
-        try:
-            step = np.linalg.solve(information, gradient)
-        except np.linalg.LinAlgError:
+        if not solve_positive(information, gradient, step):
             return None
-        if not bool(np.isfinite(step).all()):
-            return None
+        slope = float(gradient @ step)
         theta += step
-        if float(np.abs(step).max()) < STEP_TOLERANCE:
+        previous, size = size, float(np.abs(step).max())
+        if not np.isfinite(size):
+            return None
+        if size < STEP_TOLERANCE or (size < 1e-2 and size * (size / previous) ** 2 < ERROR):
             return theta
     return None
 
@@ -203,16 +216,12 @@ def _listed(names: Sequence[Hashable], rows: NDArray[np.int64]) -> str:
 
 def eta_scores(battles: Battles, theta: Array) -> Array:
     """Score of each battle in (log-odds, log tie parameter), without its weight."""
-    return row_scores(
-        battles.first,
-        battles.second,
-        battles.design,
-        battles.outcome,
-        battles.tie,
-        theta,
-        battles.n_models,
-        battles.davidson,
+    eta = np.empty(len(battles.first))
+    linear_predictor(
+        battles.first, battles.second, battles.design, theta, battles.n_models, eta
     )
+    log_tie = float(theta[-1]) if battles.davidson else 0.0
+    return row_scores(eta, battles.outcome, battles.tie, log_tie)
 
 
 def score_matrix(battles: Battles, theta: Array) -> Array:

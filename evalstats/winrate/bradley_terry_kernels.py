@@ -40,20 +40,14 @@ def pair_sums(
 
 
 @kernel
-def row_score(
-    eta: float, outcome: float, tie: float, log_tie: float, davidson: bool
-) -> tuple[float, float, float, float, float, float]:
-    """Log-likelihood of one battle with its scores and information in (eta, log tie).
+def davidson_terms(
+    eta: float, outcome: float, tie: float, log_tie: float
+) -> tuple[float, float, float, float, float]:
+    """Scores and information of one battle in (eta, log tie), Davidson (1970). O(1).
 
-    Returns ``loglik, score_eta, score_tie, info_eta, info_cross, info_tie``. O(1).
+    Returns ``score_eta, score_tie, info_eta, info_cross, info_tie``; win, loss and tie have
+    weights exp(eta / 2), exp(-eta / 2) and nu, scaled here by the largest exponent.
     """
-    small = np.exp(-abs(eta))
-    if not davidson:
-        p_high = 1.0 / (1.0 + small)
-        p = p_high if eta >= 0.0 else 1.0 - p_high
-        loglik = outcome * eta - max(eta, 0.0) - np.log1p(small)
-        return loglik, outcome - p, 0.0, p_high * p_high * small, 0.0, 0.0
-    # Davidson (1970): weights exp(eta / 2), exp(-eta / 2) and nu, scaled by the largest exponent.
     half = 0.5 * eta
     top = max(abs(half), log_tie)
     win = np.exp(half - top)
@@ -64,9 +58,7 @@ def row_score(
     p_loss = loss / scale
     p_draw = draw / scale
     lead = p_win - p_loss
-    loglik = (outcome - 0.5) * eta + tie * log_tie - top - np.log(scale)
     return (
-        loglik,
         outcome - 0.5 - 0.5 * lead,
         tie - p_draw,
         0.25 * (p_win + p_loss - lead * lead),
@@ -76,7 +68,80 @@ def row_score(
 
 
 @kernel
-def likelihood_sums(
+def linear_predictor(
+    first: Index, second: Index, design: Array, theta: Array, n_models: int, eta: Array
+) -> None:
+    """Fill `eta` with the log-odds of each battle. O(n f)."""
+    n_controls = design.shape[1]
+    slopes = theta[n_models:]
+    for row in range(first.size):
+        value = theta[first[row]] - theta[second[row]]
+        for c in range(n_controls):
+            value += design[row, c] * slopes[c]
+        eta[row] = value
+
+
+@kernel
+def score_and_information(
+    first: Index,
+    second: Index,
+    design: Array,
+    outcome: Array,
+    weight: Array,
+    theta: Array,
+    n_models: int,
+    gradient: Array,
+    information: Array,
+) -> None:
+    """Fill gradient (p,) and negative Hessian (p, p) where ties count one half. O(n f^2 + p^2)."""
+    f = design.shape[1]
+    gradient[:] = 0.0
+    information[:] = 0.0
+    pairs = np.zeros(n_models * n_models)
+    cross = np.zeros((n_models, f))
+    inner = np.zeros((f, f))
+    slopes = theta[n_models:]
+    slope_score = np.zeros(f)
+    for row in range(first.size):
+        w = weight[row]
+        if w == 0.0:
+            continue
+        a = first[row]
+        b = second[row]
+        eta = theta[a] - theta[b]
+        for c in range(f):
+            eta += design[row, c] * slopes[c]
+        # expit(-|eta|) keeps its relative accuracy in both tails.
+        small = np.exp(-abs(eta))
+        high = 1.0 / (1.0 + small)
+        p = high if eta >= 0.0 else small * high
+        score = w * (outcome[row] - p)
+        info = w * high * high * small
+        gradient[a] += score
+        gradient[b] -= score
+        pairs[a * n_models + b] += info
+        for c in range(f):
+            x = design[row, c]
+            wx = info * x
+            slope_score[c] += score * x
+            cross[a, c] += wx
+            cross[b, c] -= wx
+            for d in range(c + 1):
+                inner[c, d] += wx * design[row, d]
+    gradient[n_models : n_models + f] = slope_score
+    for a in range(n_models):
+        for b in range(n_models):
+            information[a, b] = -pairs[a * n_models + b]
+        for c in range(f):
+            information[a, n_models + c] = cross[a, c]
+    for c in range(f):
+        for d in range(c + 1):
+            information[n_models + d, n_models + c] = inner[c, d]
+    complete_symmetric(information, n_models)
+
+
+@kernel
+def davidson_score_and_information(
     first: Index,
     second: Index,
     design: Array,
@@ -85,17 +150,14 @@ def likelihood_sums(
     weight: Array,
     theta: Array,
     n_models: int,
-    davidson: bool,
     gradient: Array,
     information: Array,
-) -> float:
-    """Log-likelihood; fills its gradient (p,) and negative Hessian (p, p). O(n f^2 + p^2)."""
-    n_controls = design.shape[1]
+) -> None:
+    """Fill gradient (p,) and negative Hessian (p, p) of Davidson's model. O(n f^2 + p^2)."""
+    f = design.shape[1]
+    last = n_models + f
     gradient[:] = 0.0
     information[:] = 0.0
-    last = n_models + n_controls
-    log_tie = theta[last] if davidson else 0.0
-    loglik = 0.0
     for row in range(first.size):
         w = weight[row]
         if w == 0.0:
@@ -103,36 +165,62 @@ def likelihood_sums(
         a = first[row]
         b = second[row]
         eta = theta[a] - theta[b]
-        for c in range(n_controls):
+        for c in range(f):
             eta += design[row, c] * theta[n_models + c]
-        drawn = tie[row] if davidson else 0.0
-        value, s_eta, s_tie, i_eta, i_cross, i_tie = row_score(
-            eta, outcome[row], drawn, log_tie, davidson
+        score, score_tie, info, cross, info_tie = davidson_terms(
+            eta, outcome[row], tie[row], theta[last]
         )
-        loglik += w * value
-        s_eta *= w
-        i_eta *= w
-        gradient[a] += s_eta
-        gradient[b] -= s_eta
-        information[a, b] -= i_eta
-        for c in range(n_controls):
-            x = design[row, c]
-            wx = i_eta * x
-            gradient[n_models + c] += s_eta * x
-            information[a, n_models + c] += wx
-            information[b, n_models + c] -= wx
-            for d in range(c, n_controls):
-                information[n_models + c, n_models + d] += wx * design[row, d]
-        if davidson:
-            gradient[last] += w * s_tie
-            information[last, last] += w * i_tie
-            i_cross *= w
-            information[a, last] += i_cross
-            information[b, last] -= i_cross
-            for c in range(n_controls):
-                information[n_models + c, last] += i_cross * design[row, c]
+        gradient[a] += w * score
+        gradient[b] -= w * score
+        gradient[last] += w * score_tie
+        information[a, b] -= w * info
+        information[last, last] += w * info_tie
+        information[a, last] += w * cross
+        information[b, last] -= w * cross
+        for c in range(f):
+            x = w * design[row, c]
+            gradient[n_models + c] += score * x
+            information[a, n_models + c] += info * x
+            information[b, n_models + c] -= info * x
+            information[n_models + c, last] += cross * x
+            for d in range(c, f):
+                information[n_models + c, n_models + d] += info * x * design[row, d]
     complete_symmetric(information, n_models)
-    return loglik
+
+
+@kernel
+def solve_positive(matrix: Array, right: Array, solution: Array) -> bool:
+    """Solve by Cholesky's method, overwriting `matrix`; False where it is not positive definite.
+
+    A threaded LAPACK would lose more by waking its threads than such small systems take, and would
+    compete with the threads of the engine. O(p^3 / 3).
+    """
+    p = matrix.shape[0]
+    floor = 0.0
+    for i in range(p):
+        floor = max(floor, 1e-14 * matrix[i, i])
+    # Upper factor U with U'U = matrix, row by row, so that the inner loop is contiguous.
+    for k in range(p):
+        if not matrix[k, k] > floor:
+            return False
+        root = np.sqrt(matrix[k, k])
+        for j in range(k, p):
+            matrix[k, j] /= root
+        for i in range(k + 1, p):
+            factor = matrix[k, i]
+            for j in range(i, p):
+                matrix[i, j] -= factor * matrix[k, j]
+    solution[:] = right
+    for i in range(p):
+        solution[i] /= matrix[i, i]
+        for j in range(i + 1, p):
+            solution[j] -= matrix[i, j] * solution[i]
+    for i in range(p - 1, -1, -1):
+        value = solution[i]
+        for j in range(i + 1, p):
+            value -= matrix[i, j] * solution[j]
+        solution[i] = value / matrix[i, i]
+    return True
 
 
 @kernel
@@ -155,28 +243,19 @@ def complete_symmetric(matrix: Array, n_models: int) -> None:
 
 
 @kernel
-def row_scores(
-    first: Index,
-    second: Index,
-    design: Array,
-    outcome: Array,
-    tie: Array,
-    theta: Array,
-    n_models: int,
-    davidson: bool,
-) -> Array:
-    """Score of each battle in (eta, log tie), shape (n, 2), without its weight. O(n f)."""
-    scores = np.zeros((first.size, 2))
-    n_controls = design.shape[1]
-    log_tie = theta[n_models + n_controls] if davidson else 0.0
-    for row in range(first.size):
-        eta = theta[first[row]] - theta[second[row]]
-        for c in range(n_controls):
-            eta += design[row, c] * theta[n_models + c]
-        drawn = tie[row] if davidson else 0.0
-        result = row_score(eta, outcome[row], drawn, log_tie, davidson)
-        scores[row, 0] = result[1]
-        scores[row, 1] = result[2]
+def row_scores(eta: Array, outcome: Array, tie: Array, log_tie: float) -> Array:
+    """Score of each battle in (eta, log tie), shape (n, 2), without its weight. O(n).
+
+    An empty `tie` counts ties one half.
+    """
+    scores = np.zeros((eta.size, 2))
+    for row in range(eta.size):
+        if tie.size > 0:
+            terms = davidson_terms(eta[row], outcome[row], tie[row], log_tie)
+            scores[row, 0] = terms[0]
+            scores[row, 1] = terms[1]
+        else:
+            scores[row, 0] = outcome[row] - 1.0 / (1.0 + np.exp(-eta[row]))
     return scores
 
 
@@ -274,18 +353,3 @@ def reachable(edges: NDArray[np.bool_], backwards: bool) -> NDArray[np.bool_]:
                 queue[tail] = other
                 tail += 1
     return found
-
-
-@kernel
-def largest_pair_deviations(draws: Array, standard_error: Array) -> Array:
-    """Per draw the largest |draw_i - draw_j| / standard_error_ij over all pairs. O(B m^2)."""
-    largest = np.zeros(draws.shape[0])
-    for draw in range(draws.shape[0]):
-        top = 0.0
-        for i in range(draws.shape[1]):
-            for j in range(i):
-                if standard_error[i, j] > 0.0:
-                    ratio = abs(draws[draw, i] - draws[draw, j]) / standard_error[i, j]
-                    top = max(top, ratio)
-        largest[draw] = top
-    return largest
