@@ -453,7 +453,9 @@ class BradleyTerry(Estimator):
         if self.ridge == 0 and not connected(wins, anchored):
             return None
         if warm is not None:
-            source, row_weight = (battles, weight) if battles.design.shape[1] else (pairs, pair_weight)
+            source, row_weight = (
+                (battles, weight) if battles.design.shape[1] else (pairs, pair_weight)
+            )
             return maximise(source, row_weight, warm, restriction)
         # The ratings without controls cost next to nothing and save passes over the rows.
         keep = np.concatenate([np.arange(m), np.arange(p - int(battles.davidson), p)])
@@ -641,9 +643,7 @@ def _contrasts(columns: Columns) -> dict[str, Array]:
     return found
 
 
-def _scaled_design(
-    design: Array, weight: Array, controls: list[str], ready: set[str]
-) -> Array:
+def _scaled_design(design: Array, weight: Array, controls: list[str], ready: set[str]) -> Array:
     """Contrasts divided by their root mean square; refuses constant and collinear ones."""
     if not controls:
         return np.empty((len(weight), 0))

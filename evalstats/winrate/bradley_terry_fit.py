@@ -217,9 +217,7 @@ def _listed(names: Sequence[Hashable], rows: NDArray[np.int64]) -> str:
 def eta_scores(battles: Battles, theta: Array) -> Array:
     """Score of each battle in (log-odds, log tie parameter), without its weight."""
     eta = np.empty(len(battles.first))
-    linear_predictor(
-        battles.first, battles.second, battles.design, theta, battles.n_models, eta
-    )
+    linear_predictor(battles.first, battles.second, battles.design, theta, battles.n_models, eta)
     log_tie = float(theta[-1]) if battles.davidson else 0.0
     return row_scores(eta, battles.outcome, battles.tie, log_tie)
 
