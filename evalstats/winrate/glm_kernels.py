@@ -97,6 +97,46 @@ def accumulate(
 
 
 @kernel
+def accumulate_three(
+    design: Array,
+    y: Array,
+    weight: Array,
+    item: Codes,
+    start: int,
+    stop: int,
+    unit: Array,
+    theta: Array,
+    score: Array,
+    information: Array,
+) -> None:
+    """As :func:`accumulate` for three terms, AlpacaEval's number, at half the time. O(rows)."""
+    a, b, c = theta[0], theta[1], theta[2]
+    s0 = s1 = s2 = 0.0
+    h00 = h10 = h11 = h20 = h21 = h22 = 0.0
+    for row in range(start, stop):
+        w = weight[row] * unit[item[row]]
+        if w == 0.0:
+            continue
+        x0, x1, x2 = design[row, 0], design[row, 1], design[row, 2]
+        probability = expit(a * x0 + b * x1 + c * x2)
+        residual = w * (y[row] - probability)
+        curvature = w * probability * (1.0 - probability)
+        s0 += residual * x0
+        s1 += residual * x1
+        s2 += residual * x2
+        h00 += curvature * x0 * x0
+        h10 += curvature * x1 * x0
+        h11 += curvature * x1 * x1
+        h20 += curvature * x2 * x0
+        h21 += curvature * x2 * x1
+        h22 += curvature * x2 * x2
+    score[0], score[1], score[2] = s0, s1, s2
+    information[0, 0] = h00
+    information[1, 0], information[1, 1] = h10, h11
+    information[2, 0], information[2, 1], information[2, 2] = h20, h21, h22
+
+
+@kernel
 def add_firth_score(
     design: Array,
     weight: Array,
@@ -186,7 +226,10 @@ def fit_model(
     step = np.zeros(p)
     slope = 0.0
     for _ in range(max_iterations):
-        accumulate(design, y, weight, item, start, stop, unit, theta, score, information)
+        if p == 3:
+            accumulate_three(design, y, weight, item, start, stop, unit, theta, score, information)
+        else:
+            accumulate(design, y, weight, item, start, stop, unit, theta, score, information)
         if penalty == RIDGE:
             for j in range(p):
                 score[j] -= strength * theta[j]

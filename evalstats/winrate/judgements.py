@@ -74,6 +74,28 @@ class Judgements(Columns):
             raise AssertionError("dataclasses.replace keeps the class")
         return replace(taken, blocks=blocks, labels=[self.labels[row] for row in rows])
 
+    def with_items(self, labels: Sequence[Hashable]) -> "Judgements":
+        """Append instructions on which no model was judged, as units of their own."""
+        n = len(labels)
+        if n == 0:
+            return self
+        weight = None
+        if self.weight is not None:
+            weight = np.concatenate([self.weight, np.full(n, self.weight.mean())])
+        cluster = None
+        if self.cluster is not None:
+            cluster = np.concatenate([self.cluster, self.cluster.max() + 1 + np.arange(n)])
+        if self.group is not None or "stratify" in self.single:
+            raise AssertionError("instructions without judgements have no group")
+        return replace(
+            self,
+            n=self.n + n,
+            single={},
+            weight=weight,
+            cluster=cluster,
+            labels=[*self.labels, *labels],
+        )
+
 
 def gather(
     columns: Columns,
