@@ -121,7 +121,7 @@ class BradleyTerry(Estimator):
     >>> b = ["y", "z", "z", "x", "x", "y", "y", "z"]
     >>> ratings = es.BradleyTerry().fit(a, b, [1, 1, 1, 0.5, 0, 0, 1, 0]).estimate_
     >>> ratings.terms["model"].to_list(), ratings.value.round(1).tolist()
-    (['x', 'y', 'z'], [1067.7, 966.1, 966.1])
+    (['x', 'y', 'z'], [1099.3, 959.0, 941.6])
     """
 
     metric: ClassVar[str] = "Bradley-Terry rating"
@@ -214,6 +214,7 @@ class BradleyTerry(Estimator):
             If a model meets itself, an outcome is outside [0, 1], the ratings are infinite (only
             wins, only losses, unconnected groups) or a control is constant or separates.
         """
+        self._check_params()
         controls_a, controls_b = self._named_controls(data, controls_a, controls_b)
         return self._fit(
             {
@@ -594,7 +595,7 @@ def _outcomes(column: Column) -> Array:
         if bool(unknown.any()):
             row = int(np.argmax(unknown))
             raise InputError(
-                f"outcome is {column[row]!r} in row {row}: pass numbers in [0, 1] or the labels "
+                f"outcome is {str(column[row])!r} in row {row}: pass numbers in [0, 1] or the labels "
                 f"{list(OUTCOME_LABELS)}"
             )
         return coded

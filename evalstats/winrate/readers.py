@@ -57,8 +57,14 @@ def read_alpaca_annotations(path: File) -> pl.DataFrame:
     >>> import json, pathlib, tempfile
     >>> from evalstats.winrate.readers import read_alpaca_annotations
     >>> path = pathlib.Path(tempfile.mkdtemp(), "annotations.json")
-    >>> judgement = {"instruction": "Hi?", "output_1": "Hello!", "output_2": "Hi.",
-    ...              "generator_1": "base", "generator_2": "mine", "preference": 1.25}
+    >>> judgement = {
+    ...     "instruction": "Hi?",
+    ...     "output_1": "Hello!",
+    ...     "output_2": "Hi.",
+    ...     "generator_1": "base",
+    ...     "generator_2": "mine",
+    ...     "preference": 1.25,
+    ... }
     >>> _ = path.write_text(json.dumps([judgement]), encoding="utf-8")
     >>> read_alpaca_annotations(path).row(0)
     ('Hi?', 'mine', 'base', 1.25, 3, 6)

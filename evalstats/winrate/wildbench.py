@@ -290,7 +290,7 @@ class WildBenchReward(_WildBench):
     ...     outcome, ["m"] * 5, list("abcde"), length_model=lengths, length_reference=others
     ... )
     >>> reward.estimate_.value.tolist()
-    [20.0]
+    [30.0]
     """
 
     metric: ClassVar[str] = "WB-Reward"
