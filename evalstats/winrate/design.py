@@ -96,14 +96,12 @@ def length_term(block: Block, model: str) -> Array:
     if not delta.any():
         return delta
     if len(delta) < 2:
-        raise InputError(
-            f"the model {model!r} has 1 judgement: the length scale needs at least 2"
-        )
+        raise InputError(f"the model {model!r} has 1 judgement: the length scale needs at least 2")
     scale = delta.std(ddof=1)
     if scale <= 1e-12 * np.abs(delta).max():
         raise InputError(
-            f"the length difference of the model {model!r} is {delta[0]:g} in every row: a constant "
-            "mediator cannot be told from the model itself"
+            f"the length difference of the model {model!r} is {delta[0]:g} in every row: a "
+            "constant mediator cannot be told from the model itself"
         )
     return np.asarray(np.tanh(delta / scale))
 
@@ -158,9 +156,7 @@ def model_terms(
         columns = {
             name: column
             for name, column in block.values.items()
-            if name in context
-            or name == "position"
-            or name.endswith(("_model", "_baseline"))
+            if name in context or name == "position" or name.endswith(("_model", "_baseline"))
         }
         names, matrix, mediator = formula_terms(formula, columns, context)
     for term in np.flatnonzero(mediator):

@@ -172,8 +172,8 @@ def joint_difficulty_of(columns: Judgements, terms: Mapping[str, Array]) -> Arra
         )
     pieces = []
     for code, (name, block) in enumerate(columns.blocks.items()):
-        weight = block.weight if columns.weight is None else (
-            block.weight * columns.weight[block.item]
+        weight = (
+            block.weight if columns.weight is None else (block.weight * columns.weight[block.item])
         )
         use = np.isfinite(block.y) & (weight > 0)
         use &= ~_is_itself(block.y, terms[name])

@@ -322,9 +322,7 @@ def weighted_means(
 
 
 @kernel
-def controlled_probabilities(
-    design: Array, offsets: Codes, theta: Array, out: Array
-) -> None:
+def controlled_probabilities(design: Array, offsets: Codes, theta: Array, out: Array) -> None:
     """Predicted preference of every row under its model's coefficients. O(rows p)."""
     p = design.shape[1]
     for model in range(len(offsets) - 1):

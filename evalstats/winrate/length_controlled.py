@@ -2,8 +2,8 @@
 
 import copy
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, get_args
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -12,72 +12,27 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
-from evalstats.estimator import Diagnosis, Estimator
+from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Inference, InferenceOption, NoInference
 from evalstats.inference.problem import Problem, SamplingDistribution
 from evalstats.inference.scales import ScaleName
 from evalstats.results.estimate import Estimate
-from evalstats.winrate import glm_kernels
-from evalstats.winrate.coding import Coding, require_coding
-from evalstats.winrate.design import (
-    DIFFICULTY,
-    LENGTH,
-    Design,
-    build_design,
-    is_baseline,
-    length_term,
-)
+from evalstats.winrate.balanced import BalancedRates
+from evalstats.winrate.coding import Coding
+from evalstats.winrate.design import DIFFICULTY, Design, build_design, is_baseline
 from evalstats.winrate.diagnostics import calibration_table, overlap_table, simultaneous_ranks
-from evalstats.winrate.difficulty import (
-    by_key,
-    by_position,
-    given_difficulty,
-    joint_difficulty_of,
-)
-from evalstats.winrate.formula import POSITION, formula_variables, mediator_of, side_names
-from evalstats.winrate.gamed import Gamed, gamed_judgements
-from evalstats.winrate.judgements import Judgements, gather
-from evalstats.winrate.separation import separating_terms
+from evalstats.winrate.fit import ControlledFit, Penalty, Target
+from evalstats.winrate.mediated import Alignment, MediatedEstimator, Preset
 from evalstats.winrate.views import ControlledRates, MediatorEffects, PairRates, View
 from evalstats.winrate.win_rate import require_judgements
 
 Array = NDArray[np.float64]
-Preset = Literal["alpaca_v1", "alpaca_noreg", "alpaca_minimal", "balanced"]
-Alignment = Literal["key", "position"]
-Penalty = Literal["firth", "ridge", "lasso"]
-Target = Literal["items", "these_items"]
 
-PENALTIES: dict[str | None, int] = {
-    None: glm_kernels.NO_PENALTY,
-    "ridge": glm_kernels.RIDGE,
-    "lasso": glm_kernels.LASSO,
-    "firth": glm_kernels.FIRTH,
-}
-# Newton's error squares in every step: after one of 1e-8 nothing is left of it.
-TOLERANCE = 1e-8
-# Firth's step and the lasso's contract linearly or stop exactly.
-LINEAR_TOLERANCE = 1e-12
-MAX_ITERATIONS = 60
-MAX_LINEAR_ITERATIONS = 2000
-MAX_GRADIENT = 1e-8
 ITEMS_PER_PARAMETER = 20
 EXTREME = 0.95
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Design, the fit to the full data, and how values follow from the coefficients."""
-
-    design: Design
-    theta: Array
-    penalty: int
-    strength: float
-    base_weights: Array
-    fixed_items: bool
-    view: View
-
-
-class LengthControlledWinRate(Estimator):
+class LengthControlledWinRate(MediatedEstimator):
     """Win rate that a model would have if its answers were as long as the baseline's.
 
     A fractional logistic regression of the preference on the length difference, the difficulty of
@@ -279,7 +234,7 @@ class LengthControlledWinRate(Estimator):
             arguments[DIFFICULTY] = self.difficulty
         arguments.update(self._formula_arguments(position, mediators, context, data is not None))
         self._fit(arguments, data=data, sample_weight=sample_weight, cluster=cluster, by=by)
-        if self.preset != "balanced":
+        if not self._balanced:
             self.coefficients_ = self._coefficient_table()
         return self
 
@@ -352,136 +307,12 @@ class LengthControlledWinRate(Estimator):
         design, theta = self._refitted()
         return calibration_table(design, theta, n_bins)
 
-    # Intake ---------------------------------------------------------------------------------
-
-    def _formula_arguments(
-        self,
-        position: object,
-        mediators: Mapping[str, tuple[Any, Any]] | None,
-        context: Mapping[str, Any] | None,
-        named: bool,
-    ) -> dict[str, object]:
-        arguments: dict[str, object] = {}
-        for variable in self._variables():
-            if variable == POSITION:
-                arguments[POSITION] = position
-            elif variable in self.context:
-                default = variable if named else None
-                arguments[variable] = (context or {}).get(variable, default)
-            elif variable not in (LENGTH, DIFFICULTY):
-                names = side_names(variable)
-                pair = (mediators or {}).get(variable, names if named else (None, None))
-                arguments.update(zip(names, pair, strict=True))
-        return arguments
-
-    def _variables(self) -> list[str]:
-        """Mediators and context that the formula names."""
-        if self.formula is None:
-            return []
-        known = formula_variables(self.formula)
-        found = [name if name in self.context else mediator_of(name) for name in known]
-        return list(dict.fromkeys(found))
-
-    def _active_roles(self) -> tuple[Role, ...]:
-        roles = list(self.roles)
-        variables = self._variables()
-        if self.formula is not None and LENGTH not in variables:
-            roles = [
-                replace(role, required=False) if role.name.startswith(LENGTH) else role
-                for role in roles
-            ]
-        roles.append(Role("baseline", "code", required=False))
-        if isinstance(self.difficulty, str) and self.difficulty != "joint":
-            roles.append(Role(DIFFICULTY, "score"))
-        for variable in variables:
-            if variable == POSITION:
-                roles.append(Role(POSITION, "score"))
-            elif variable in self.context and variable != DIFFICULTY:
-                roles.append(Role(variable, "code"))
-            elif variable not in (LENGTH, DIFFICULTY):
-                model, baseline = side_names(variable)
-                roles += [Role(model, "score", per_model=True), Role(baseline, "score")]
-        return tuple(roles)
-
-    def _may_be_missing(self) -> tuple[str, ...]:
-        return ("preference",) if str(self.nan_policy) == "predict" else ()
-
-    def _check_params(self) -> None:
-        policy = self.nan_policy
-        if str(policy) == "predict":
-            probe = copy.copy(self)
-            probe.nan_policy = "raise"
-            Estimator._check_params(probe)
-        else:
-            super()._check_params()
-        require_coding(self.coding)
-        _require_choice("preset", self.preset, get_args(Preset))
-        _require_choice("alignment", self.alignment, get_args(Alignment))
-        _require_choice("target", self.target, get_args(Target))
-        _require_choice("penalty", self.penalty, (None, *get_args(Penalty)))
-        if not (np.isfinite(self.strength) and self.strength >= 0):
-            raise InputError(f"strength={self.strength!r}: a penalty is a finite number >= 0")
-        if self.formula is not None and self.gamed is not None:
-            raise InputError("gamed rows carry lengths only: use them with a preset, not a formula")
-
-    def _validate(self, columns: Columns) -> Judgements:
-        if str(self.nan_policy) == "predict":
-            self._require_some_preference(columns)
-        judged = gather(columns, self._active_roles(), self.coding, repeats=self.repeats)
-        _require_one_baseline(columns)
-        if self.preset == "balanced" and self.formula is None:
-            return judged
-        gamed = self._gamed()
-        if gamed is not None and judged.group is None and "stratify" not in judged.single:
-            known = set(judged.labels)
-            extra = [label for label in dict.fromkeys(gamed.labels) if label not in known]
-            if isinstance(self.difficulty, Mapping) or not isinstance(self.difficulty, str):
-                judged = judged.with_items(extra)
-        return self._with_difficulty(judged)
-
-    def _require_some_preference(self, columns: Columns) -> None:
-        for name, column in columns.models["preference"].items():
-            if column.dtype.kind == "f" and bool(np.isnan(column).all()):
-                raise InputError(f"every preference of {name!r} is missing: nothing can be fitted")
-
-    def _gamed(self) -> Gamed | None:
-        if self.gamed is None or self.preset != "alpaca_v1":
-            return None
-        return gamed_judgements(self.gamed, self.coding)
-
-    def _with_difficulty(self, columns: Judgements) -> Judgements:
-        """Attach the difficulty to every judgement, by key unless the old table is wanted."""
-        wanted = self.preset != "alpaca_minimal" or self.formula is not None
-        if self.difficulty is None or not wanted:
-            blocks = {
-                name: replace(block, values=_without(block.values, DIFFICULTY))
-                for name, block in columns.blocks.items()
-            }
-            return replace(columns, blocks=blocks)
-        of_item = np.full(columns.n, np.nan)
-        blocks = {}
-        if isinstance(self.difficulty, str) and self.difficulty == "joint":
-            terms = {name: length_term(b, name) for name, b in columns.blocks.items()}
-            of_item = joint_difficulty_of(columns, terms)
-        elif isinstance(self.difficulty, str):
-            for block in columns.blocks.values():
-                of_item[block.item] = block.values[DIFFICULTY].astype(np.float64)
-        else:
-            labels, values = given_difficulty(self.difficulty)
-            of_item = by_key(labels, values, columns.labels)
-        for name, block in columns.blocks.items():
-            own = of_item[block.item]
-            if self.alignment == "position":
-                if isinstance(self.difficulty, str):
-                    raise InputError("alignment='position' needs a table of difficulties")
-                own = by_position(values, len(block.item), name)
-            blocks[name] = replace(block, values={**block.values, DIFFICULTY: own})
-        return replace(columns, blocks=blocks, extra={**columns.extra, DIFFICULTY: of_item})
-
     # The statistic --------------------------------------------------------------------------
 
-    def _prepare(self, columns: Columns) -> Prepared:
+    def _prepare(self, columns: Columns) -> ControlledFit | BalancedRates:
         judged = require_judgements(columns)
+        if self._balanced:
+            return BalancedRates.of(judged)
         design = build_design(
             judged,
             formula=self.formula,
@@ -489,74 +320,28 @@ class LengthControlledWinRate(Estimator):
             gamed=self._gamed(),
             difficulty=judged.extra.get(DIFFICULTY),
         )
-        theta = np.zeros((len(design.models), len(design.names)))
-        weights = np.ones(columns.n) if columns.weight is None else columns.weight
-        prepared = Prepared(
+        return ControlledFit.to(
             design,
-            theta,
-            PENALTIES[self.penalty],
-            float(self.strength),
-            weights,
-            self.target == "these_items",
-            ControlledRates() if self._view is None else self._view,
+            np.ones(columns.n) if columns.weight is None else columns.weight,
+            penalty=self.penalty,
+            strength=self.strength,
+            fixed_items=self.target == "these_items",
+            view=ControlledRates() if self._view is None else self._view,
         )
-        fitted = _fit(prepared, weights)
-        # A failed model starts at zero again and fails again, which is then explained.
-        return replace(prepared, theta=np.where(np.isfinite(fitted), fitted, 0.0))
 
-    def _evaluate(self, prepared: Prepared, weights: Array) -> Array:
-        theta = _fit(prepared, weights)
-        averaging = prepared.base_weights if prepared.fixed_items else weights
-        return prepared.view.values(prepared.design, theta, averaging)
+    def _evaluate(self, prepared: ControlledFit | BalancedRates, weights: Array) -> Array:
+        return prepared.values(weights)
 
-    def _influence(self, prepared: Prepared, weights: Array) -> Array:
-        design = prepared.design
-        theta = _fit(prepared, weights)
-        averaging = prepared.base_weights if prepared.fixed_items else weights
-        derivatives = prepared.view.derivatives(design, theta, averaging)
-        influence = np.zeros_like(derivatives.by_weight)
-        if not prepared.fixed_items:
-            influence += derivatives.by_weight
-        for model in np.flatnonzero(design.fitted):
-            on_theta = coefficient_influence(prepared, int(model), theta[model], weights)
-            influence += on_theta @ derivatives.by_theta[:, model].T
-        return influence
+    def _influence(self, prepared: ControlledFit | BalancedRates, weights: Array) -> Array:
+        return prepared.influence(weights)
 
-    def _require_defined(self, columns: Columns, prepared: Prepared, value: Array) -> None:  # noqa: ARG002
-        design = prepared.design
-        weights = prepared.base_weights
-        theta = _fit(prepared, weights)
-        for model, name in enumerate(design.models):
-            if not design.fitted[model]:
-                continue
-            rows = design.fit.of(model)
-            weight = design.fit.weight[rows] * weights[design.fit.item[rows]]
-            if not bool(np.isfinite(theta[model]).all()):
-                self._explain_failure(name, design, rows, weight)
-            if prepared.penalty == glm_kernels.NO_PENALTY:
-                eta = design.fit.design[rows] @ theta[model]
-                residual = weight * (design.fit.y[rows] - 0.5 * (1.0 + np.tanh(0.5 * eta)))
-                gradient = np.abs(residual @ design.fit.design[rows]).max()
-                if gradient > MAX_GRADIENT * weight.sum():
-                    self._explain_failure(name, design, rows, weight)
-
-    def _explain_failure(self, name: str, design: Design, rows: slice, weight: Array) -> None:
-        matrix = design.fit.design[rows]
-        rank = int(np.linalg.matrix_rank(matrix[weight > 0]))
-        if rank < matrix.shape[1]:
-            raise InputError(
-                f"the terms {design.names} of the model {name!r} are collinear (rank {rank}): a "
-                "constant or repeated mediator cannot be told from the rest; leave it out"
-            )
-        terms = separating_terms(matrix, design.fit.y[rows], weight, design.names)
-        if terms:
-            raise InputError(
-                f"the preferences of the model {name!r} are perfectly separated by {terms}: the "
-                "maximum likelihood estimate is infinite; use penalty='firth' or penalty='ridge'"
-            )
-        raise InputError(
-            f"the fit of the model {name!r} did not converge: use penalty='firth' or 'ridge'"
-        )
+    def _require_defined(
+        self,
+        columns: Columns,  # noqa: ARG002
+        prepared: ControlledFit | BalancedRates,
+        value: Array,  # noqa: ARG002
+    ) -> None:
+        prepared.require_defined()
 
     # What is reported -----------------------------------------------------------------------
 
@@ -583,10 +368,15 @@ class LengthControlledWinRate(Estimator):
     def _terms(self, columns: Columns) -> list[dict[str, Hashable]]:
         if self._view is None:
             return [{"metric": self.metric, "model": model} for model in columns.model_names]
-        return self._view.terms(self._prepare(columns).design)
+        prepared = self._prepare(columns)
+        if isinstance(prepared, BalancedRates):
+            raise AssertionError("views of a fit only")
+        return self._view.terms(prepared.design)
 
-    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
-        if self._view is not None:
+    def _diagnose(
+        self, columns: Columns, prepared: ControlledFit | BalancedRates
+    ) -> list[Diagnosis]:
+        if self._view is not None or not isinstance(prepared, ControlledFit):
             return []
         design = prepared.design
         found: list[Diagnosis] = []
@@ -641,6 +431,7 @@ class LengthControlledWinRate(Estimator):
 
     def _viewed(self, view: View, name: str, *, bounded: bool) -> Estimate:
         columns = self._fitted_columns()
+        self._require_model()
         other = copy.copy(self)
         other._view = view
         estimate = other._estimate(columns)
@@ -654,11 +445,18 @@ class LengthControlledWinRate(Estimator):
             changes.update(scale="identity", interval=kinds)
         return replace(estimate, **changes)
 
+    def _require_model(self) -> None:
+        if self._balanced:
+            raise InputError("preset='balanced' fits no model: choose another preset")
+
     def _refitted(self) -> tuple[Design, Array]:
         columns = self._fitted_columns()
+        self._require_model()
         if columns.group is not None:
             raise InputError("diagnostics of a fit with by= are not defined: fit one group")
         prepared = self._prepare(columns)
+        if isinstance(prepared, BalancedRates):
+            raise AssertionError("refused above")
         return prepared.design, prepared.theta
 
     def _coefficient_table(self) -> pl.DataFrame:
@@ -675,9 +473,7 @@ class LengthControlledWinRate(Estimator):
         )
 
     def _default_inference(self, columns: Columns) -> Inference:
-        if not any(
-            len(block.item) > 1 for block in require_judgements(columns).blocks.values()
-        ):
+        if not any(len(block.item) > 1 for block in require_judgements(columns).blocks.values()):
             return NoInference()
         return super()._default_inference(columns)
 
@@ -695,80 +491,3 @@ class LengthControlledWinRate(Estimator):
             "length_model": lengths,
             "length_baseline": baseline,
         }
-
-
-def coefficient_influence(prepared: Prepared, model: int, theta: Array, weights: Array) -> Array:
-    """Derivative of one model's coefficients by the weight of each instruction. O(rows p^2)."""
-    rows = prepared.design.fit
-    p = len(theta)
-    own = rows.of(model)
-    scores = np.zeros((prepared.design.n_items, p))
-    glm_kernels.item_scores(
-        rows.design, rows.y, rows.weight, rows.item, own.start, own.stop, theta, scores
-    )
-    score, information = np.empty(p), np.empty((p, p))
-    glm_kernels.accumulate(
-        rows.design,
-        rows.y,
-        rows.weight,
-        rows.item,
-        own.start,
-        own.stop,
-        weights,
-        theta,
-        score,
-        information,
-    )
-    information = np.tril(information) + np.tril(information, -1).T
-    active = np.ones(p, dtype=bool)
-    if prepared.penalty == glm_kernels.RIDGE:
-        information += prepared.strength * np.eye(p)
-    if prepared.penalty == glm_kernels.LASSO:
-        active = theta != 0
-    influence = np.zeros_like(scores)
-    block = information[np.ix_(active, active)]
-    influence[:, active] = np.linalg.solve(block, scores[:, active].T).T
-    return influence
-
-
-def _fit(prepared: Prepared, weights: Array) -> Array:
-    """Coefficients of every model at the given weights; NaN where the fit fails."""
-    theta = prepared.theta.copy()
-    rows = prepared.design.fit
-    quadratic = prepared.penalty in (glm_kernels.NO_PENALTY, glm_kernels.RIDGE)
-    glm_kernels.fit_models(
-        rows.design,
-        rows.y,
-        rows.weight,
-        rows.item,
-        rows.offsets,
-        prepared.design.fitted,
-        np.ascontiguousarray(weights, dtype=np.float64),
-        prepared.penalty,
-        prepared.strength,
-        TOLERANCE if quadratic else LINEAR_TOLERANCE,
-        MAX_ITERATIONS if quadratic else MAX_LINEAR_ITERATIONS,
-        theta,
-    )
-    return theta
-
-
-def _require_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
-        options = ", ".join(repr(option) for option in allowed)
-        raise InputError(f"{name}={value!r} is unknown: choose one of {options}")
-
-
-def _require_one_baseline(columns: Columns) -> None:
-    if "baseline" not in columns.single:
-        return
-    names = list(dict.fromkeys(columns.single["baseline"].tolist()))
-    if len(names) > 1:
-        raise InputError(
-            f"baseline has {len(names)} values ({names[0]!r}, {names[1]!r}, ...): compare with one "
-            "baseline at a time, or use BradleyTerry for all pairs"
-        )
-
-
-def _without(values: dict[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
-    return {key: column for key, column in values.items() if key != name}
