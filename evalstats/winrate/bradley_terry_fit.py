@@ -57,7 +57,7 @@ class Battles:
     @property
     def n_parameters(self) -> int:
         """Ratings, controls, and the tie parameter."""
-        return self.n_models + self.design.shape[1] + int(self.davidson)
+        return int(self.n_models + self.design.shape[1] + self.davidson)
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def read_wildbench_pairwise(
             "length_reference": len(other),
             "skipped": _unusable(answer) or _unusable(other),
         }
-        rows.append(row | _tags(tasks, row["item"], place))
+        rows.append(row | _tags(tasks, str(row["item"]), place))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -180,7 +180,7 @@ def read_wildbench_scores(
             "length_model": len(answer),
             "skipped": answer == "" or _unusable(answer),
         }
-        rows.append(row | _tags(tasks, row["item"], place))
+        rows.append(row | _tags(tasks, str(row["item"]), place))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -208,7 +208,7 @@ def read_arena_battles(path: File) -> pl.DataFrame:
     suffix = Path(path).suffix.lower()
     if suffix == ".parquet":
         try:
-            records = pl.read_parquet(path).to_dicts()
+            records = pl.read_parquet(Path(path)).to_dicts()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise InputError(f"{path} cannot be read as Parquet: {error}") from error
     else:
@@ -236,6 +236,7 @@ def read_arena_battles(path: File) -> pl.DataFrame:
 
 
 def _records(path: File, *, lines: bool = False) -> list[Record]:
+    found: Any
     try:
         content = Path(path).read_text(encoding="utf-8")
         if lines:

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 import evalstats as es
-from evalstats.winrate.wildbench import OUTCOMES, TASK_OF_TAG, TASK_WEIGHTS
+from evalstats.winrate.wildbench import OUTCOMES
+from evalstats.winrate.wildbench_tasks import TASK_OF_TAG, TASK_WEIGHTS
 
 FOLDER = Path(__file__).resolve().parents[2] / "../shared/reference/winrate"
 if not FOLDER.is_dir():
