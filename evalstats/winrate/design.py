@@ -86,6 +86,11 @@ class Design:
     context: Array
     fitted: NDArray[np.bool_]
 
+    @property
+    def known_items(self) -> NDArray[np.bool_]:
+        """Instructions on which at least one model was judged."""
+        return np.asarray(~np.isnan(self.context).any(axis=1))
+
 
 Terms = tuple[list[str], Array, NDArray[np.bool_]]
 

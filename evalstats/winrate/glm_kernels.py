@@ -22,8 +22,8 @@ FIRTH = 3
 def expit(eta: float) -> float:
     """Logistic function, without overflow. O(1)."""
     if eta >= 0.0:
-        return 1.0 / (1.0 + np.exp(-eta))
-    e = np.exp(eta)
+        return 1.0 / (1.0 + float(np.exp(-eta)))
+    e = float(np.exp(eta))
     return e / (1.0 + e)
 
 
@@ -201,6 +201,40 @@ def lasso_step(
 
 
 @kernel
+def retreated(score: Array, theta: Array, step: Array, slope: float) -> bool:
+    """Take back half of the last step where the slope along it turned and did not shrink. O(p)."""
+    turned = 0.0
+    for j in range(len(theta)):
+        turned += score[j] * step[j]
+    if slope <= 0.0 or turned >= -0.9 * slope:
+        return False
+    for j in range(len(theta)):
+        step[j] *= 0.5
+        theta[j] -= step[j]
+    return True
+
+
+@kernel
+def moved(theta: Array, step: Array) -> float:
+    """Add the step and return its size relative to the coefficients (at least 1). O(p)."""
+    largest = 0.0
+    size = 1.0
+    for j in range(len(theta)):
+        theta[j] += step[j]
+        largest = max(largest, abs(step[j]))
+        size = max(size, abs(theta[j]))
+    return largest / size
+
+
+@kernel
+def add_ridge(score: Array, information: Array, theta: Array, strength: float) -> None:
+    """Add the derivatives of the ridge penalty. O(p)."""
+    for j in range(len(theta)):
+        score[j] -= strength * theta[j]
+        information[j, j] += strength
+
+
+@kernel
 def fit_model(
     design: Array,
     y: Array,
@@ -217,8 +251,8 @@ def fit_model(
 ) -> bool:
     """Newton's method from `theta`, in place; False where it does not converge.
 
-    A step after which the slope along it has turned and not shrunk is halved: the objective is
-    convex, so this needs no objective values. Complexity O(iterations rows p^2).
+    The objective is convex, so slopes alone tell when a step was too long and no objective value
+    is needed. Complexity O(iterations rows p^2).
     """
     p = design.shape[1]
     score = np.empty(p)
@@ -231,9 +265,7 @@ def fit_model(
         else:
             accumulate(design, y, weight, item, start, stop, unit, theta, score, information)
         if penalty == RIDGE:
-            for j in range(p):
-                score[j] -= strength * theta[j]
-                information[j, j] += strength
+            add_ridge(score, information, theta, strength)
         if penalty == LASSO:
             lasso_step(score, information, theta, strength, step)
         else:
@@ -241,28 +273,15 @@ def fit_model(
                 return False
             if penalty == FIRTH:
                 add_firth_score(design, weight, item, start, stop, unit, theta, information, score)
-            turned = 0.0
-            for j in range(p):
-                turned += score[j] * step[j]
-            if turned < -0.9 * slope and slope > 0.0:
-                for j in range(p):
-                    step[j] *= 0.5
-                    theta[j] -= step[j]
+            if retreated(score, theta, step, slope):
                 slope *= 0.5
                 continue
             solve_factorised(information, p, score, step)
-            slope = 0.0
-            for j in range(p):
-                slope += score[j] * step[j]
-        largest = 0.0
-        size = 1.0
-        for j in range(p):
-            theta[j] += step[j]
-            largest = max(largest, abs(step[j]))
-            size = max(size, abs(theta[j]))
-        if not np.isfinite(largest):
+            slope = np.dot(score, step)
+        size = moved(theta, step)
+        if not np.isfinite(size):
             return False
-        if largest <= tolerance * size:
+        if size <= tolerance:
             return True
     return False
 

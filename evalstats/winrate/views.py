@@ -128,7 +128,7 @@ class PairRates:
         """Rate of each ordered pair. O(pairs items p)."""
         _, pairs = self._pairs(design)
         with_baseline = np.vstack([theta, np.zeros((1, theta.shape[1]))])
-        known = ~np.isnan(design.context).any(axis=1)
+        known = design.known_items
         out = np.empty(len(pairs))
         pair_rates(
             np.where(known[:, np.newaxis], design.context, 0.0),
@@ -144,7 +144,7 @@ class PairRates:
         """Derivatives of the pair rates. O(pairs items p)."""
         _, pairs = self._pairs(design)
         with_baseline = np.vstack([theta, np.zeros((1, theta.shape[1]))])
-        known = ~np.isnan(design.context).any(axis=1)
+        known = design.known_items
         context = np.where(known[:, np.newaxis], design.context, 0.0)
         weights = np.where(known, weights, 0.0)
         mass = weights.sum()
