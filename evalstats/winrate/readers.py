@@ -89,7 +89,7 @@ def read_alpaca_annotations(path: File) -> pl.DataFrame:
 
 
 def read_wildbench_pairwise(
-    path: File, reference: str, tasks: Mapping[str, Sequence[str]] | None = None
+    path: File, baseline: str, tasks: Mapping[str, Sequence[str]] | None = None
 ) -> pl.DataFrame:
     """Read a WildBench pairwise result file, for :class:`evalstats.WildBenchReward`.
 
@@ -98,15 +98,15 @@ def read_wildbench_pairwise(
     path : str or path-like
         JSON list of judgements with ``session_id``, ``model_outputs`` (model name to text),
         ``winner`` (a model name or ``"tie"``) and ``extent`` (1 slightly, 2 much).
-    reference : str
-        Name of the reference model, or a part of it, as it occurs in ``model_outputs``.
+    baseline : str
+        Name of the baseline model, or a part of it, as it occurs in ``model_outputs``.
     tasks : mapping of str to sequence of str, optional
         Primary and secondary tags of each session.
 
     Returns
     -------
     polars.DataFrame
-        ``item``, ``model``, ``reference``, ``outcome``, ``length_model``, ``length_reference``,
+        ``item``, ``model``, ``baseline``, ``outcome``, ``length_model``, ``length_baseline``,
         ``skipped`` (truncated or empty answers) and, with `tasks`, ``task`` (tags joined by ``|``).
 
     Raises
@@ -120,21 +120,21 @@ def read_wildbench_pairwise(
         outputs = _field(record, "model_outputs", place)
         if not isinstance(outputs, dict) or len(outputs) != 2:
             raise InputError(f"{place} has model_outputs of other than two models")
-        against = [name for name in outputs if reference in name]
+        against = [name for name in outputs if baseline in name]
         if len(against) != 1:
             raise InputError(
-                f"{place} compares {sorted(outputs)}, of which {len(against)} match the reference "
-                f"{reference!r}: name it exactly"
+                f"{place} compares {sorted(outputs)}, of which {len(against)} match the baseline "
+                f"{baseline!r}: name it exactly"
             )
         model = next(name for name in outputs if name != against[0])
         answer, other = (_text(outputs, name, place) for name in (model, against[0]))
         row = {
             "item": _text(record, "session_id", place),
             "model": model,
-            "reference": against[0],
+            "baseline": against[0],
             "outcome": _wildbench_outcome(record, model, against[0], place),
             "length_model": len(answer),
-            "length_reference": len(other),
+            "length_baseline": len(other),
             "skipped": _unusable(answer) or _unusable(other),
         }
         rows.append(row | _tags(tasks, str(row["item"]), place))
@@ -276,14 +276,14 @@ def _unusable(answer: str) -> bool:
     return answer.endswith(TRUNCATED) or answer == EMPTY
 
 
-def _wildbench_outcome(record: Record, model: str, reference: str, place: str) -> str:
+def _wildbench_outcome(record: Record, model: str, baseline: str, place: str) -> str:
     winner, extent = _field(record, "winner", place), _field(record, "extent", place)
     if winner == "tie":
         return "tie"
-    if winner not in (model, reference) or extent not in GRADES:
+    if winner not in (model, baseline) or extent not in GRADES:
         raise InputError(
             f"{place} has winner {winner!r} with extent {extent!r}: expected {model!r} or "
-            f"{reference!r} with extent 1 or 2, or 'tie'"
+            f"{baseline!r} with extent 1 or 2, or 'tie'"
         )
     return GRADES[extent][0 if winner == model else 1]
 

@@ -40,8 +40,8 @@ class WildBenchReward(WildBench):
     denominator : {"counted", "all"}
         Divide the overall reward by the judgements counted, or, as the public leaderboard does, by
         all judgements, which treats skipped ones as ties. Task rewards divide by those counted.
-    missing_reference : {"raise", "zero"}
-        Refuse a model without judgements against one of the references, or give it 0 there as the
+    missing_baseline : {"raise", "zero"}
+        Refuse a model without judgements against one of the baselines, or give it 0 there as the
         public leaderboard does.
     repeated_tags : {"once", "count"}
         Whether an item whose tags name a task twice counts once or twice in that task.
@@ -55,7 +55,7 @@ class WildBenchReward(WildBench):
     Attributes
     ----------
     estimate_ : Estimate
-        Per model (and reference, and their mean as ``"mixture"``) the ``reward``, and with tasks
+        Per model (and baseline, and their mean as ``"mixture"``) the ``reward``, and with tasks
         the ``macro reward`` and five ``task reward``; in percent of the largest reward.
 
     Notes
@@ -75,7 +75,7 @@ class WildBenchReward(WildBench):
     >>> outcome = ["win_much", "win", "tie", "lose", "win"]
     >>> lengths, others = [900, 2000, 800, 700, 900], [1000, 1000, 900, 1500, 800]
     >>> reward = es.WildBenchReward().fit(
-    ...     outcome, ["m"] * 5, list("abcde"), length_model=lengths, length_reference=others
+    ...     outcome, ["m"] * 5, list("abcde"), length_model=lengths, length_baseline=others
     ... )
     >>> reward.estimate_.value.tolist()
     [30.0]
@@ -88,16 +88,18 @@ class WildBenchReward(WildBench):
         Role("outcome", "label", help="column with win_much, win, tie, lose or lose_much"),
         Role("model", "code", help="column with the model of each judgement"),
         Role("item", "code", help="column with the item of each judgement"),
-        Role("reference", "code", required=False, help="column with the reference model"),
+        Role("baseline", "code", required=False, help="column with the baseline model"),
         Role("length_model", "score", required=False, help="column with characters of the model"),
-        Role("length_reference", "score", required=False, help="characters of the reference"),
+        Role("length_baseline", "score", required=False, help="characters of the baseline"),
         Role("task", "code", required=False, help="column with the tags of the item"),
-        Role("skipped", "label", required=False, help="column: truncated or empty answer"),
+        Role("skipped", "code", required=False, help="column: truncated or empty answer"),
     )
     exceptions: ClassVar[Mapping[str, str]] = {
         "models_do_not_influence_each_other": "models are rows here; see tests/winrate instead",
         "merge": "not offered: a fit costs one pass over the judgements",
         "bad_columns": "models are rows of the frame here, not columns of their own",
+        "bad_frames": "models are rows of the frame here, not columns of their own",
+        "every_row_missing_under_omit": "models are rows here, not columns of their own",
         "nan_policy_omit": "models are rows of the frame here, not columns of their own",
         "dtypes_of_labels": "outcomes are five grades, not booleans",
         "integer_weight_is_repetition": "a repeated (model, item) is refused as a duplicate",
@@ -108,7 +110,7 @@ class WildBenchReward(WildBench):
         *,
         margin: int = 500,
         denominator: Literal["counted", "all"] = "counted",
-        missing_reference: Literal["raise", "zero"] = "raise",
+        missing_baseline: Literal["raise", "zero"] = "raise",
         repeated_tags: Literal["once", "count"] = "once",
         inference: InferenceOption = "auto",
         level: float = 0.95,
@@ -116,7 +118,7 @@ class WildBenchReward(WildBench):
     ) -> None:
         self.margin = margin
         self.denominator = denominator
-        self.missing_reference = missing_reference
+        self.missing_baseline = missing_baseline
         self.repeated_tags = repeated_tags
         self.inference = inference
         self.level = level
@@ -127,9 +129,9 @@ class WildBenchReward(WildBench):
         outcome: ArrayLike | str,
         model: ArrayLike | str,
         item: ArrayLike | str,
-        reference: ArrayLike | str | None = None,
+        baseline: ArrayLike | str | None = None,
         length_model: ArrayLike | str | None = None,
-        length_reference: ArrayLike | str | None = None,
+        length_baseline: ArrayLike | str | None = None,
         task: ArrayLike | str | None = None,
         skipped: ArrayLike | str | None = None,
         *,
@@ -147,9 +149,9 @@ class WildBenchReward(WildBench):
             -.5, -1.
         model, item : array-like (n,) or column name
             Keys of each judgement.
-        reference : array-like (n,) or column name, optional
+        baseline : array-like (n,) or column name, optional
             Model it was compared with.
-        length_model, length_reference : array-like (n,) or column name, optional
+        length_model, length_baseline : array-like (n,) or column name, optional
             Characters of the two answers; needed unless ``margin=-1``.
         task : array-like (n,) or column name, optional
             Tags of the item: one string, several joined by ``|``, or a list of strings.
@@ -178,9 +180,9 @@ class WildBenchReward(WildBench):
             "outcome": outcome,
             "model": model,
             "item": item,
-            "reference": reference,
+            "baseline": baseline,
             "length_model": length_model,
-            "length_reference": length_reference,
+            "length_baseline": length_baseline,
             "task": task,
             "skipped": skipped,
         }
@@ -192,21 +194,21 @@ class WildBenchReward(WildBench):
         Returns
         -------
         polars.DataFrame
-            ``model``, ``reference`` (if given), ``task`` (null overall), ``win_much``, ``win``,
+            ``model``, ``baseline`` (if given), ``task`` (null overall), ``win_much``, ``win``,
             ``tie``, ``lose``, ``lose_much`` and ``total``, which includes skipped judgements.
         """
         columns = self._fitted_columns()
         prepared = self._prepare(columns)
-        references = columns.extra["reference_labels"]
+        baselines = columns.extra["baseline_labels"]
         grades = np.array(list(OUTCOMES.values())) * PERCENT
         rows: list[dict[str, Any]] = []
-        for cell in range(prepared.n_models * prepared.n_references):
+        for cell in range(prepared.n_models * prepared.n_baselines):
             inside = prepared.cell == cell
             labels: dict[str, Any] = {
-                "model": columns.extra["model_labels"][cell // prepared.n_references]
+                "model": columns.extra["model_labels"][cell // prepared.n_baselines]
             }
-            if references:
-                labels["reference"] = references[cell % len(references)]
+            if baselines:
+                labels["baseline"] = baselines[cell % len(baselines)]
             shares: list[tuple[str | None, Array]] = [(None, np.ones(int(inside.sum())))]
             shares += [
                 (task, prepared.membership[inside, t])
@@ -226,15 +228,15 @@ class WildBenchReward(WildBench):
             raise InputError(f"margin={self.margin!r}: pass characters >= 0, or -1 for no rule")
         if self.denominator not in ("counted", "all"):
             raise InputError(f"denominator={self.denominator!r}: choose 'counted' or 'all'")
-        if self.missing_reference not in ("raise", "zero"):
+        if self.missing_baseline not in ("raise", "zero"):
             raise InputError(
-                f"missing_reference={self.missing_reference!r}: choose 'raise' or 'zero'"
+                f"missing_baseline={self.missing_baseline!r}: choose 'raise' or 'zero'"
             )
 
     def _validate(self, columns: Columns) -> Columns:
         reward = _rewards(columns.single["outcome"])
         if self.margin >= 0:
-            lengths = [_length(columns, name) for name in ("length_model", "length_reference")]
+            lengths = [_length(columns, name) for name in ("length_model", "length_baseline")]
             # Only slight preferences are touched, and only where the winner is longer by more
             # than the margin.
             excess = np.where(reward > 0, lengths[0] - lengths[1], lengths[1] - lengths[0])
@@ -249,7 +251,7 @@ class WildBenchReward(WildBench):
             counted,
             overall=counted,
             denominator=counted if self.denominator == "counted" else np.ones(columns.n),
-            empty_is_zero=self.missing_reference == "zero",
+            empty_is_zero=self.missing_baseline == "zero",
         )
 
     @classmethod
@@ -261,9 +263,9 @@ class WildBenchReward(WildBench):
             "outcome": np.array([grades[rng.choice(5, p=chances[name])] for name in model]),
             "model": model,
             "item": np.arange(n),
-            "reference": np.repeat("baseline", n),
+            "baseline": np.repeat("baseline", n),
             "length_model": rng.integers(200, 3000, n),
-            "length_reference": rng.integers(200, 3000, n),
+            "length_baseline": rng.integers(200, 3000, n),
         }
 
 
@@ -310,7 +312,7 @@ class WildBenchScore(WildBench):
         Role("model", "code", help="column with the model of each judgement"),
         Role("item", "code", help="column with the item of each judgement"),
         Role("task", "code", required=False, help="column with the tags of the item"),
-        Role("skipped", "label", required=False, help="column: truncated or empty answer"),
+        Role("skipped", "code", required=False, help="column: truncated or empty answer"),
     )
     exceptions: ClassVar[Mapping[str, str]] = {
         name: reason

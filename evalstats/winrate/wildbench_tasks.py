@@ -1,4 +1,4 @@
-"""Means by model, reference and task that WB-Reward and WB-Score share."""
+"""Means by model, baseline and task that WB-Reward and WB-Score share."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ SEPARATOR = "|"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Judgements by cell (model and reference), ready to be averaged.
+    """Judgements by cell (model and baseline), ready to be averaged.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Prepared:
     denominator: Array
     membership: Array
     n_models: int
-    n_references: int
+    n_baselines: int
     empty_is_zero: bool
 
     @property
@@ -74,7 +74,7 @@ class Prepared:
 
 
 class WildBench(Estimator):
-    """What rewards and scores share: weighted means by model, reference and task."""
+    """What rewards and scores share: weighted means by model, baseline and task."""
 
     unit: ClassVar[str] = "judgement"
     higher_is_better: ClassVar[bool | None] = True
@@ -89,15 +89,15 @@ class WildBench(Estimator):
             raise InputError(f"repeated_tags={self.repeated_tags!r}: choose 'once' or 'count'")
 
     def _keyed(self, columns: Columns) -> Columns:
-        """Codes of models, references and items; items that repeat are the units of sampling."""
+        """Codes of models, baselines and items; items that repeat are the units of sampling."""
         single = columns.single
         model, models = dense_codes(single["model"])
-        reference = np.zeros(columns.n, dtype=np.int64)
-        references: list[Hashable] = []
-        if "reference" in single:
-            reference, references = dense_codes(single["reference"])
-        n_references = max(len(references), 1)
-        cell = model * n_references + reference
+        baseline = np.zeros(columns.n, dtype=np.int64)
+        baselines: list[Hashable] = []
+        if "baseline" in single:
+            baseline, baselines = dense_codes(single["baseline"])
+        n_baselines = max(len(baselines), 1)
+        cell = model * n_baselines + baseline
         skipped = np.zeros(columns.n, dtype=bool)
         if "skipped" in single:
             skipped = _mask("skipped", single["skipped"])
@@ -112,7 +112,7 @@ class WildBench(Estimator):
         keyed = columns.with_columns(
             {"cell": cell, "skipped": skipped, "membership": membership},
             model_labels=[str(name) for name in models],
-            reference_labels=[str(name) for name in references],
+            baseline_labels=[str(name) for name in baselines],
         )
         return replace(keyed, cluster=cluster)
 
@@ -125,20 +125,20 @@ class WildBench(Estimator):
             parts["denominator"],
             columns.single["membership"],
             len(columns.extra["model_labels"]),
-            max(len(columns.extra["reference_labels"]), 1),
+            max(len(columns.extra["baseline_labels"]), 1),
             parts.get("empty_is_zero", False),
         )
 
     def _terms(self, columns: Columns) -> list[dict[str, Hashable]]:
-        references: Sequence[Hashable] = columns.extra["reference_labels"]
+        baselines: Sequence[Hashable] = columns.extra["baseline_labels"]
         tasks = columns.single["membership"].shape[1] > 0
-        shown = [*references, MIXTURE] if len(references) > 1 else list(references) or [None]
+        shown = [*baselines, MIXTURE] if len(baselines) > 1 else list(baselines) or [None]
         terms: list[dict[str, Hashable]] = []
         for model in columns.extra["model_labels"]:
-            for reference in shown:
+            for baseline in shown:
                 base: dict[str, Hashable] = {"model": model}
-                if references:
-                    base["reference"] = reference
+                if baselines:
+                    base["baseline"] = baseline
                 terms.append({"metric": self.label, **base})
                 if tasks:
                     terms[-1]["task"] = None
@@ -158,8 +158,8 @@ class WildBench(Estimator):
         if prepared.has_tasks:
             blocks += [tasks @ _task_weights()[:, np.newaxis], tasks]
         table = np.concatenate(blocks, axis=1)
-        table = table.reshape(prepared.n_models, prepared.n_references, -1)
-        if prepared.n_references > 1:
+        table = table.reshape(prepared.n_models, prepared.n_baselines, -1)
+        if prepared.n_baselines > 1:
             table = np.concatenate([table, table.mean(axis=1, keepdims=True)], axis=1)
         return table.ravel()
 
@@ -185,7 +185,7 @@ class WildBench(Estimator):
             blocks += [(by_task @ _task_weights())[:, np.newaxis], by_task]
         own = np.concatenate(blocks, axis=1)
         width = own.shape[1]
-        r = prepared.n_references
+        r = prepared.n_baselines
         stride = r + 1 if r > 1 else 1
         position = (cell // r) * stride + cell % r
         columns = position[:, np.newaxis] * width + np.arange(width)
@@ -209,26 +209,26 @@ class WildBench(Estimator):
     def _require_defined(self, columns: Columns, prepared: Prepared, value: Array) -> None:
         if np.isfinite(value).all():
             return
-        models, references = columns.extra["model_labels"], columns.extra["reference_labels"]
+        models, baselines = columns.extra["model_labels"], columns.extra["baseline_labels"]
         weights = np.ones(columns.n) if columns.weight is None else columns.weight
         _, _, (total, by_task) = _ratios(prepared, weights)
         for cell in np.flatnonzero(total == 0):
-            against = f" against {references[cell % len(references)]!r}" if references else ""
+            against = f" against {baselines[cell % len(baselines)]!r}" if baselines else ""
             raise InputError(
-                f"model {models[cell // prepared.n_references]!r} has no counted judgement"
+                f"model {models[cell // prepared.n_baselines]!r} has no counted judgement"
                 f"{against}: leave it out or add its judgements (the leaderboard's 0 instead: "
-                "missing_reference='zero')"
+                "missing_baseline='zero')"
             )
         cell, task = np.argwhere(by_task == 0)[0]
         raise InputError(
-            f"model {models[cell // prepared.n_references]!r} has no counted judgement in the task "
+            f"model {models[cell // prepared.n_baselines]!r} has no counted judgement in the task "
             f"{TASKS[task]!r}, so its macro average is undefined: leave task= out or add items"
         )
 
 
 def _ratios(prepared: Prepared, weights: Array) -> tuple[Array, Array, tuple[Array, Array]]:
     """Overall mean (cells,), task means (cells, t) and their denominators. O(n t)."""
-    size = prepared.n_models * prepared.n_references
+    size = prepared.n_models * prepared.n_baselines
     cell = prepared.cell
     total: Array = np.bincount(cell, weights * prepared.denominator, size).astype(np.float64)
     points = np.bincount(cell, weights * prepared.overall * prepared.value, size)
@@ -271,7 +271,7 @@ def _refuse_duplicates(
         row = int(order[repeated + 1].min())
         raise InputError(
             f"item {single['item'][row]} of model {single['model'][row]} is judged twice against "
-            f"the same reference (again in row {row}): average or drop the repeats"
+            f"the same baseline (again in row {row}): average or drop the repeats"
         )
 
 

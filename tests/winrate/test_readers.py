@@ -76,8 +76,8 @@ def test_wildbench_pairwise(tmp_path):
     assert frame["outcome"].to_list()[:5] == ["win", "win_much", "tie", "lose", "lose_much"]
     assert frame["skipped"].to_list() == [False] * 5 + [True, True]
     first = frame.row(0, named=True)
-    assert (first["model"], first["reference"]) == ("mine", "org/gpt-ref")
-    assert (first["length_model"], first["length_reference"]) == (11, 5)
+    assert (first["model"], first["baseline"]) == ("mine", "org/gpt-ref")
+    assert (first["length_model"], first["length_baseline"]) == (11, 5)
     assert first["task"] == "Math|Editing"
 
 
@@ -133,7 +133,7 @@ MALFORMED = [
     (_pairs, [{**PAIR, "extent": 3}], "winner 'mine' with extent 3"),
     (_pairs, [{**PAIR, "winner": "nobody"}], "winner 'nobody' with extent 1"),
     (_pairs, [{**PAIR, "model_outputs": {"mine": "x"}}], "other than two models"),
-    (_pairs, [{**PAIR, "model_outputs": OUTPUTS}], "2 match the reference"),
+    (_pairs, [{**PAIR, "model_outputs": OUTPUTS}], "2 match the baseline"),
     (read_wildbench_scores, [{**SCORE, "score": "good"}], "score 'good': expected a number"),
     (read_wildbench_scores, [without(SCORE, "model_test")], "has no 'model_test'"),
     (_tagged, [SCORE], "no tags for the session 's0'"),

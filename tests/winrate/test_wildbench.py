@@ -35,7 +35,7 @@ def synthetic():
                     "item": item["session_id"],
                     "outcome": won,
                     "length_model": _shown(item["len_test"], state, "test"),
-                    "length_reference": _shown(item["len_ref"], state, "ref"),
+                    "length_baseline": _shown(item["len_ref"], state, "ref"),
                     "task": "|".join(recorded["tasks"][item["session_id"]]),
                     "skipped": state != "ok",
                     "cut": state in ("trunc_test", "empty_test"),
@@ -49,14 +49,14 @@ def _shown(length, state, side):
     return {f"trunc_{side}": length + 15, f"empty_{side}": 31}.get(state, length)
 
 
-def fit(frame, *, tasks=True, skipped=True, reference=None, by=None, **options):
-    roles = {name: name for name in (*KEYS, "length_model", "length_reference")}
+def fit(frame, *, tasks=True, skipped=True, baseline=None, by=None, **options):
+    roles = {name: name for name in (*KEYS, "length_model", "length_baseline")}
     if tasks:
         roles["task"] = "task"
     if skipped:
         roles["skipped"] = "skipped"
-    if reference:
-        roles["reference"] = reference
+    if baseline:
+        roles["baseline"] = baseline
     return es.WildBenchReward(**options).fit(**roles, data=frame, by=by)
 
 
@@ -175,9 +175,9 @@ def test_length_rule_is_strict_and_spares_clear_preferences(margin, excess, rewa
     outcome = np.array(list(OUTCOMES))
     model = np.array(list("abcde"))
     length_model = np.array([winner, winner, winner, loser, loser])
-    length_reference = np.array([loser, loser, loser, winner, winner])
+    length_baseline = np.array([loser, loser, loser, winner, winner])
     fitted = es.WildBenchReward(margin=margin, inference=es.NoInference()).fit(
-        outcome, model, model, length_model=length_model, length_reference=length_reference
+        outcome, model, model, length_model=length_model, length_baseline=length_baseline
     )
     assert fitted.estimate_.value.tolist() == rewards
 
@@ -191,16 +191,16 @@ def random_judgements(n_items=150, seed=3):
     rows = [
         {
             "model": model,
-            "reference": reference,
+            "baseline": baseline,
             "item": item,
             "outcome": list(OUTCOMES)[rng.integers(0, 5)],
             "length_model": int(rng.integers(1, 2000)),
-            "length_reference": int(rng.integers(1, 2000)),
+            "length_baseline": int(rng.integers(1, 2000)),
             "skipped": bool(rng.random() < 0.05),
         }
         for item in range(n_items)
         for model in ("m1", "m2")
-        for reference in ("r1", "r2", "r3")
+        for baseline in ("r1", "r2", "r3")
     ]
     task = {i: list(rng.choice(tags, rng.integers(1, 4), replace=False)) for i in range(n_items)}
     return pl.DataFrame(rows).with_columns(
@@ -209,18 +209,18 @@ def random_judgements(n_items=150, seed=3):
 
 
 def test_mixture_is_the_mean_over_references():
-    estimate = fit(random_judgements(), reference="reference").estimate_
+    estimate = fit(random_judgements(), baseline="baseline").estimate_
     for model in ("m1", "m2"):
-        parts = [estimate.select(model=model, reference=name).value for name in ("r1", "r2", "r3")]
-        mixture = estimate.select(model=model, reference="mixture").value
+        parts = [estimate.select(model=model, baseline=name).value for name in ("r1", "r2", "r3")]
+        mixture = estimate.select(model=model, baseline="mixture").value
         np.testing.assert_allclose(mixture, np.mean(parts, axis=0), rtol=1e-12)
-        macro = estimate.select(model=model, reference="r2", metric="macro reward").value[0]
-        tasks = estimate.select(model=model, reference="r2", metric="task reward").value
+        macro = estimate.select(model=model, baseline="r2", metric="macro reward").value[0]
+        tasks = estimate.select(model=model, baseline="r2", metric="task reward").value
         assert macro == pytest.approx(tasks @ WEIGHTS, abs=1e-12)
 
 
 def test_standard_error_of_a_plain_reward_is_that_of_a_mean():
-    frame = random_judgements().filter(pl.col("reference") == "r1", pl.col("model") == "m1")
+    frame = random_judgements().filter(pl.col("baseline") == "r1", pl.col("model") == "m1")
     estimate = fit(frame, tasks=False, skipped=False, margin=-1).estimate_
     rewards = 100 * frame["outcome"].replace_strict(OUTCOMES).to_numpy()
     assert estimate.value[0] == pytest.approx(rewards.mean(), abs=1e-12)
@@ -231,7 +231,7 @@ def test_standard_error_of_a_plain_reward_is_that_of_a_mean():
 @pytest.mark.parametrize("denominator", ["counted", "all"])
 def test_covariance_is_that_of_the_influence_summed_by_item(denominator):
     frame = random_judgements()
-    fitted = fit(frame, reference="reference", denominator=denominator)
+    fitted = fit(frame, baseline="baseline", denominator=denominator)
     columns = fitted._fitted_columns()
     prepared = fitted._prepare(columns)
     influence = fitted._influence(prepared, np.ones(columns.n))
@@ -249,9 +249,9 @@ def test_covariance_is_that_of_the_influence_summed_by_item(denominator):
 
 def test_analytic_agrees_with_the_bootstrap_by_item():
     frame = random_judgements()
-    analytic = fit(frame, reference="reference").estimate_
+    analytic = fit(frame, baseline="baseline").estimate_
     bootstrap = fit(
-        frame, reference="reference", inference=es.Bootstrap(n_resamples=800, rng=1)
+        frame, baseline="baseline", inference=es.Bootstrap(n_resamples=800, rng=1)
     ).estimate_
     assert analytic.n_clusters == bootstrap.n_clusters == 150
     ratio = bootstrap.standard_error / analytic.standard_error
@@ -260,23 +260,23 @@ def test_analytic_agrees_with_the_bootstrap_by_item():
 
 
 def test_models_are_compared_on_common_items():
-    frame = random_judgements().filter(pl.col("reference") == "r1")
+    frame = random_judgements().filter(pl.col("baseline") == "r1")
     table = fit(frame, tasks=False).estimate_.compare("m1")
     assert table["model"].to_list() == ["m2"]
     assert table["standard_error"][0] > 0
 
 
-def test_a_missing_reference_is_refused_or_zero_on_request():
-    frame = random_judgements().filter(~((pl.col("model") == "m2") & (pl.col("reference") == "r3")))
+def test_a_missing_baseline_is_refused_or_zero_on_request():
+    frame = random_judgements().filter(~((pl.col("model") == "m2") & (pl.col("baseline") == "r3")))
     with pytest.raises(es.InputError, match="model 'm2' has no counted judgement against 'r3'"):
-        fit(frame, reference="reference")
-    estimate = fit(frame, reference="reference", missing_reference="zero").estimate_
-    assert estimate.select(model="m2", reference="r3", metric="reward").value[0] == 0.0
+        fit(frame, baseline="baseline")
+    estimate = fit(frame, baseline="baseline", missing_baseline="zero").estimate_
+    assert estimate.select(model="m2", baseline="r3", metric="reward").value[0] == 0.0
     parts = [
-        estimate.select(model="m2", reference=name, metric="reward").value[0]
+        estimate.select(model="m2", baseline=name, metric="reward").value[0]
         for name in ("r1", "r2")
     ]
-    mixture = estimate.select(model="m2", reference="mixture", metric="reward").value[0]
+    mixture = estimate.select(model="m2", baseline="mixture", metric="reward").value[0]
     assert mixture == pytest.approx(sum(parts) / 3, abs=1e-12)
     assert np.isfinite(estimate.standard_error).all()
 
@@ -285,7 +285,7 @@ def test_a_missing_reference_is_refused_or_zero_on_request():
 
 
 def edited(name, value):
-    frame = random_judgements().filter(pl.col("reference") == "r1", pl.col("model") == "m1")
+    frame = random_judgements().filter(pl.col("baseline") == "r1", pl.col("model") == "m1")
     column = frame[name].to_list()
     column[4] = value
     return frame.with_columns(pl.Series(name, column, strict=False))
@@ -296,8 +296,8 @@ def edited(name, value):
     [
         (lambda: edited("outcome", "better"), "outcome is 'better' in row 4: choose from"),
         (lambda: edited("length_model", -3), "length_model is -3 in row 4"),
-        (lambda: edited("length_reference", None), "length_reference has 1 missing value"),
-        (lambda: edited("length_reference", float("inf")), "length_reference has 1 infinite"),
+        (lambda: edited("length_baseline", None), "length_baseline has 1 missing value"),
+        (lambda: edited("length_baseline", float("inf")), "length_baseline has 1 infinite"),
         (lambda: edited("item", 0), "item 0 of model m1 is judged twice .*row 4"),
         (lambda: edited("task", ["Maths"]), "unknown tag 'Maths' in row 4"),
         (lambda: edited("task", []), "task is empty in row 4"),
@@ -309,7 +309,7 @@ def test_bad_columns_are_named(frame, message):
 
 
 def test_a_missing_task_is_refused():
-    frame = random_judgements().filter(pl.col("reference") == "r1", pl.col("model") == "m1")
+    frame = random_judgements().filter(pl.col("baseline") == "r1", pl.col("model") == "m1")
     frame = frame.with_columns(task=pl.lit("Math"))
     with pytest.raises(es.InputError, match="no counted judgement in the task 'Creative Tasks'"):
         fit(frame)
@@ -332,7 +332,7 @@ def test_lengths_are_required_by_the_rule():
     [
         ({"margin": -2}, "margin=-2"),
         ({"denominator": "some"}, "denominator='some'"),
-        ({"missing_reference": "nan"}, "missing_reference='nan'"),
+        ({"missing_baseline": "nan"}, "missing_baseline='nan'"),
         ({"repeated_tags": "twice"}, "repeated_tags='twice'"),
     ],
 )
