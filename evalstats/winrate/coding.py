@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.data.validation import finite_scores
 from evalstats.errors import InputError
 
 Array = NDArray[np.float64]
@@ -98,16 +99,13 @@ def _refuse(
 
 
 def _numbers(column: NDArray[Any], argument: str) -> Array:
-    if column.dtype.kind not in "biufO":
+    if column.dtype.kind in "US":
         raise InputError(
-            f"{argument} has dtype {column.dtype}: pass numbers, or coding='labels' for names"
+            f"{argument} has dtype {column.dtype}, which is text: pass numbers, or coding='labels'"
         )
-    try:
-        return np.array(column, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{argument} holds text ({error}): pass numbers, or coding='labels' for names"
-        ) from error
+    missing = np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+    present = finite_scores(argument, np.where(missing, 0.0, column) if missing.any() else column)
+    return np.where(missing, np.nan, present.astype(np.float64))
 
 
 def _from_labels(column: NDArray[Any], argument: str) -> Array:

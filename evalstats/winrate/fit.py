@@ -22,8 +22,10 @@ PENALTIES: dict[str | None, int] = {
     "lasso": glm_kernels.LASSO,
     "firth": glm_kernels.FIRTH,
 }
-# Newton's error squares in every step: after one of 1e-8 nothing is left of it.
+# Newton's error squares in every step: after one of 1e-8 nothing is left of it, and after one of
+# 1e-6 too little to matter in a replicate.
 TOLERANCE = 1e-8
+REFIT_TOLERANCE = 1e-6
 # Firth's step contracts linearly only.
 LINEAR_TOLERANCE = 1e-12
 MAX_ITERATIONS = 60
@@ -75,11 +77,11 @@ class ControlledFit:
         """Fit the design at the given weights."""
         zero = np.zeros((len(design.models), len(design.names)))
         start = cls(design, zero, PENALTIES[penalty], float(strength), weights, fixed_items, view)
-        theta = start.coefficients(weights)
+        theta = start.coefficients(weights, TOLERANCE)
         # A failed model starts at zero again and fails again, which is then explained.
         return replace(start, theta=np.where(np.isfinite(theta), theta, 0.0))
 
-    def coefficients(self, weights: Array) -> Array:
+    def coefficients(self, weights: Array, tolerance: float = REFIT_TOLERANCE) -> Array:
         """Coefficients of every model at the given weights; NaN where the fit fails."""
         theta = self.theta.copy()
         rows = self.design.fit
@@ -94,7 +96,7 @@ class ControlledFit:
             np.ascontiguousarray(weights, dtype=np.float64),
             self.penalty,
             self.strength,
-            TOLERANCE if quadratic else LINEAR_TOLERANCE,
+            tolerance if quadratic else LINEAR_TOLERANCE,
             MAX_ITERATIONS if quadratic else MAX_LINEAR_ITERATIONS,
             theta,
         )

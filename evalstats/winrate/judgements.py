@@ -137,8 +137,13 @@ def gather(
         for block in blocks.values():
             block.y[np.abs(block.y - 0.5) <= draw_within] = 0.5
     item, labels = _items(columns, long)
-    order = _row_weights(columns, item, len(labels))
-    coded = {name: _coded(block, item, order[1]) for name, block in blocks.items()}
+    item_weight, row_weight = _row_weights(columns, item, len(labels))
+    # A weight of zero is absence: such rows must not even enter the length scale.
+    present = row_weight > 0 if item_weight is None else item_weight[item] > 0
+    coded = {
+        name: _coded(block, item, row_weight).take(present[block.row], item[block.row])
+        for name, block in blocks.items()
+    }
     for name, block in coded.items():
         _require_unique(name, block, labels, repeats)
     first = np.full(len(labels), -1, dtype=np.int64)
@@ -152,7 +157,7 @@ def gather(
         n=len(labels),
         single={name: column[first] for name, column in columns.single.items()},
         models={},
-        weight=order[0],
+        weight=item_weight,
         cluster=None if columns.cluster is None else columns.cluster[first],
         group=None if columns.group is None else columns.group[first],
         group_labels=columns.group_labels,
@@ -192,13 +197,17 @@ def _wide_blocks(columns: Columns, roles: Sequence[Role], coding: Coding) -> dic
     rows = np.arange(columns.n)
     several = len(preferences) > 1
     per_model = [role.name for role in roles if role.per_model and role.name in columns.models]
+    coded = {
+        name: unit_preference(
+            preference, coding, argument=f"preference[{name!r}]" if several else "preference"
+        )
+        for name, preference in preferences.items()
+    }
     blocks = {}
-    for position, (name, preference) in enumerate(preferences.items()):
-        argument = f"preference[{name!r}]" if several else "preference"
+    for position, (name, y) in enumerate(coded.items()):
         own = dict(columns.single)
         for role in per_model[1:]:
             own[role] = _matching(columns.models[role], role, name, position, len(preferences))
-        y = unit_preference(preference, coding, argument=argument)
         blocks[name] = Block(rows, rows, y, np.ones(columns.n), own)
     return blocks
 
@@ -237,8 +246,7 @@ def _row_weights(columns: Columns, item: Codes, n: int) -> tuple[Array | None, A
 
 
 def _coded(block: Block, item: Codes, weight: Array) -> Block:
-    coded = replace(block, item=item[block.row], weight=weight[block.row])
-    return coded.take(coded.weight > 0, coded.item)
+    return replace(block, item=item[block.row], weight=weight[block.row])
 
 
 def _require_unique(name: str, block: Block, labels: Sequence[Hashable], repeats: bool) -> None:

@@ -25,7 +25,7 @@ def separating_terms(design: Array, y: Array, weight: Array, names: list[str]) -
     Returns
     -------
     list of str
-        Terms with a non-zero entry in that direction.
+        Terms that separate by themselves, else those with a non-zero entry in that direction.
     """
     from scipy import optimize
 
@@ -37,6 +37,15 @@ def separating_terms(design: Array, y: Array, weight: Array, names: list[str]) -
     fractional = (design / size)[~decided]
     # Equal rows give equal constraints; without this an intercept repeats one of them n times.
     towards, fractional = np.unique(towards, axis=0), np.unique(fractional, axis=0)
+    # One term that separates by itself says more than a direction through many.
+    alone = [
+        name
+        for column, name in enumerate(names)
+        if not fractional[:, column].any() and towards[:, column].any()
+        if (towards[:, column] >= 0).all() or (towards[:, column] <= 0).all()
+    ]
+    if alone:
+        return alone
     program = optimize.linprog(
         -towards.sum(axis=0),
         A_ub=-towards if len(towards) else None,

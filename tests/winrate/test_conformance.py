@@ -249,6 +249,24 @@ def test_predicted_matrix(reference):
     assert out[pair] == pytest.approx(case["predict_winrate_m0_vs_m1"], abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("model", "reference_model", "difference", "paired", "unpaired"),
+    [
+        ("FuseChat-Gemma-2-9B-Instruct", "FuseChat-Llama-3.1-8B-Instruct", 4.8, 1.39, 2.03),
+        ("gpt-3.5-turbo-1106", "gpt-3.5-turbo-1106_verbose", -2.7, 1.65, 2.30),
+    ],
+)
+def test_paired_comparison(reference, model, reference_model, difference, paired, unpaired):
+    annotations, difficulty, gamed = alpaca(reference)
+    two = annotations.filter(pl.col("model").is_in([model, reference_model]))
+    fitted = es.LengthControlledWinRate(difficulty=difficulty, gamed=gamed)
+    estimate = fitted.fit(*FIT_ROLES, baseline="baseline", data=two).estimate_
+    row = estimate.compare(reference=reference_model).row(0, named=True)
+    assert row["estimate"] == pytest.approx(difference, abs=0.06)
+    assert row["standard_error"] == pytest.approx(paired, abs=0.02)
+    assert np.hypot(*estimate.standard_error) == pytest.approx(unpaired, abs=0.02)
+
+
 def test_correlation_with_the_arena(reference):
     frame = pl.read_csv(reference / "winrate" / "arena_correlation_37.csv")
     elo = frame["arena_elo_2024_02_02"]
