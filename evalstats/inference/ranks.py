@@ -21,7 +21,12 @@ class RankIntervals(NamedTuple):
 
 
 def rank_intervals(
-    value: Array, covariance: Array, level: float, *, higher_is_better: bool = True
+    value: Array,
+    covariance: Array,
+    level: float,
+    *,
+    df: float = np.inf,
+    higher_is_better: bool = True,
 ) -> RankIntervals:
     """Ranks that are jointly covered with probability `level` (Mogstad et al. 2024).
 
@@ -38,6 +43,8 @@ def rank_intervals(
         Their joint covariance.
     level : float
         Simultaneous confidence level.
+    df : float, optional
+        Degrees of freedom of the covariance, clusters minus one.
     higher_is_better : bool, default True
         Direction of the ranking.
 
@@ -55,7 +62,10 @@ def rank_intervals(
     loading = vectors * np.sqrt(np.clip(roots, 0.0, None))
     generator = np.random.Generator(np.random.Philox(SIMULATION_KEY))
     draws = generator.standard_normal((N_DRAWS, m)) @ loading.T
-    critical = float(np.quantile(largest_pair_deviations(draws, standard_error), level))
+    maxima = largest_pair_deviations(draws, standard_error)
+    if np.isfinite(df):
+        maxima /= np.sqrt(generator.chisquare(df, N_DRAWS) / df)
+    critical = float(np.quantile(maxima, level))
     difference = signed[:, np.newaxis] - signed
     margin = critical * standard_error
     return RankIntervals(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
-from evalstats.estimator import Estimator
+from evalstats.estimator import Diagnosis, Estimator
 from evalstats.inference.intervals import critical_value
 from evalstats.inference.methods import InferenceOption
 from evalstats.inference.ranks import rank_intervals
@@ -42,6 +42,7 @@ RatingScale = Literal["elo", "logit"]
 
 ELO_PER_LOGIT = 400.0 / np.log(10.0)
 ELO_MEAN = 1000.0
+BATTLES_PER_PARAMETER = 20
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,9 @@ class BradleyTerry(Estimator):
     Examples
     --------
     >>> import evalstats as es
-    >>> a = ["x", "x", "y", "y", "z", "x", "z", "y"]
-    >>> b = ["y", "z", "z", "x", "x", "y", "y", "z"]
-    >>> ratings = es.BradleyTerry().fit(a, b, [1, 1, 1, 0.5, 0, 0, 1, 0]).estimate_
+    >>> a = ["x", "x", "y", "y", "z", "x", "z", "y"] * 10
+    >>> b = ["y", "z", "z", "x", "x", "y", "y", "z"] * 10
+    >>> ratings = es.BradleyTerry().fit(a, b, [1, 1, 1, 0.5, 0, 0, 1, 0] * 10).estimate_
     >>> ratings.terms["model"].to_list(), ratings.value.round(1).tolist()
     (['x', 'y', 'z'], [1099.3, 959.0, 941.6])
     """
@@ -249,7 +250,8 @@ class BradleyTerry(Estimator):
         require_level(level)
         ratings = self._ratings()
         low, high = ratings.confidence_interval(level)
-        ranks = rank_intervals(ratings.value, ratings.covariance, level)
+        df = float(ratings.df.min())
+        ranks = rank_intervals(ratings.value, ratings.covariance, level, df=df)
         return pl.DataFrame(
             {
                 "model": ratings.terms["model"],
@@ -505,6 +507,19 @@ class BradleyTerry(Estimator):
         """Derivative of the reported values by the sum of the scores."""
         information = score_and_hessian(prepared.battles, weight, theta, prepared.restriction)[1]
         return np.asarray(np.linalg.solve(information, prepared.transform.T).T)
+
+    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:  # noqa: ARG002
+        battles = int((prepared.weight > 0).sum())
+        size = prepared.battles.n_parameters
+        if battles >= BATTLES_PER_PARAMETER * size:
+            return []
+        return [
+            (
+                "few-items",
+                f"{battles} battles for {size} ratings and coefficients: the sandwich is too small "
+                f"below about {BATTLES_PER_PARAMETER} battles for each",
+            )
+        ]
 
     def _analytic_name(self, columns: Columns) -> str:
         kind = "cluster-robust sandwich" if columns.cluster is not None else "sandwich"

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from evalstats.errors import InputError
+from evalstats.winrate.bradley_terry_columns import OUTCOME_LABELS
 
 File = str | PathLike[str]
 Record = dict[str, Any]
@@ -16,13 +17,6 @@ Record = dict[str, Any]
 TRUNCATED = "... (truncated)"
 EMPTY = "[This model response is empty.]"
 GRADES = {1: ("win", "lose"), 2: ("win_much", "lose_much")}
-ARENA_OUTCOMES = {
-    "model_a": 1.0,
-    "model_b": 0.0,
-    "tie": 0.5,
-    "both_bad": 0.5,
-    "tie (bothbad)": 0.5,
-}
 ARENA_CONTROLS = {
     "tokens": "sum_assistant_{}_tokens",
     "header": "header_count_{}",
@@ -218,14 +212,14 @@ def read_arena_battles(path: File) -> pl.DataFrame:
     for position, record in enumerate(records):
         place = f"{path}: battle {position}"
         winner = _field(record, "winner", place)
-        if winner not in ARENA_OUTCOMES:
+        if winner not in OUTCOME_LABELS:
             raise InputError(
-                f"{place} has winner {winner!r}: expected one of {list(ARENA_OUTCOMES)}"
+                f"{place} has winner {winner!r}: expected one of {list(OUTCOME_LABELS)}"
             )
         row: Record = {
             "model_a": _text(record, "model_a", place),
             "model_b": _text(record, "model_b", place),
-            "outcome": ARENA_OUTCOMES[winner],
+            "outcome": OUTCOME_LABELS[winner],
         }
         if styled:
             row |= _style(record.get("conv_metadata"), place)

@@ -440,7 +440,8 @@ def test_weight_zero_makes_a_model_absent():
 
 def test_anchors_connect_what_battles_do_not():
     battles_ = rows(("u", "v", 1), ("v", "u", 1))
-    estimate = es.BradleyTerry(anchor={"x": 1000, "u": 1200}).fit(*battles_).estimate_
+    with pytest.warns(es.EvalstatsWarning, match=r"\[few-items\] 5 battles for 5 ratings"):
+        estimate = es.BradleyTerry(anchor={"x": 1000, "u": 1200}).fit(*battles_).estimate_
     assert estimate.value.tolist() == pytest.approx([1200, 1200, 1000, 1000, 1000])
 
 
@@ -509,3 +510,24 @@ def test_ratings_by_group_have_no_common_leaderboard():
     assert len(fitted.estimate_) == 12
     with pytest.raises(es.InputError, match="fit one group at a time"):
         fitted.leaderboard()
+
+
+def test_rank_intervals_widen_with_few_clusters():
+    rng = np.random.default_rng(8)
+    value = np.sort(rng.normal(size=12))
+    normal = rank_intervals(value, 0.02 * np.eye(12), 0.9)
+    student = rank_intervals(value, 0.02 * np.eye(12), 0.9, df=4)
+    assert (student.high - student.low).sum() > (normal.high - normal.low).sum()
+
+
+def test_rank_intervals_cover_all_true_ranks_together():
+    rng = np.random.default_rng(9)
+    truth = np.array([0.0, 0.3, 0.5, 0.9, 1.6])
+    spread = rng.normal(size=(5, 5)) / 6
+    covariance = spread @ spread.T + 0.01 * np.eye(5)
+    true_rank = np.array([5, 4, 3, 2, 1])
+    covered = 0
+    for value in rng.multivariate_normal(truth, covariance, 300):
+        ranks = rank_intervals(value, covariance, 0.9)
+        covered += bool(((ranks.low <= true_rank) & (true_rank <= ranks.high)).all())
+    assert covered >= 262
