@@ -139,7 +139,6 @@ class LengthControlledWinRate(MediatedEstimator):
     }
     citation_keys: ClassVar[tuple[str, ...]] = ("dubois2024",)
 
-    coefficients_: pl.DataFrame
     _view: View | None = None
 
     def __init__(
@@ -243,10 +242,19 @@ class LengthControlledWinRate(MediatedEstimator):
         if isinstance(self.difficulty, str) and self.difficulty != "joint":
             arguments[DIFFICULTY] = self.difficulty
         arguments.update(self._formula_arguments(position, mediators, context, data is not None))
-        self._fit(arguments, data=data, sample_weight=sample_weight, cluster=cluster, by=by)
-        if not self._balanced:
-            self.coefficients_ = self._coefficient_table()
-        return self
+        return self._fit(arguments, data=data, sample_weight=sample_weight, cluster=cluster, by=by)
+
+    @property
+    def coefficients_(self) -> pl.DataFrame:
+        """Coefficients of the fit: ``model``, ``term`` and ``coefficient``."""
+        design, theta = self._refitted()
+        return pl.DataFrame(
+            {
+                "model": np.repeat(design.models, len(design.names)),
+                "term": design.names * len(design.models),
+                "coefficient": theta.ravel(),
+            }
+        )
 
     def mediator_effects(self) -> Estimate:
         """How much was length: each mediator's coefficient, and raw minus controlled rate.
@@ -327,7 +335,7 @@ class LengthControlledWinRate(MediatedEstimator):
             judged,
             formula=self.formula,
             context=[*self.context, DIFFICULTY],
-            gamed=self._gamed(),
+            gamed=judged.extra.get("gamed"),
             difficulty=judged.extra.get(DIFFICULTY),
         )
         return ControlledFit.to(
@@ -463,24 +471,11 @@ class LengthControlledWinRate(MediatedEstimator):
         columns = self._fitted_columns()
         self._require_model()
         if columns.group is not None:
-            raise InputError("diagnostics of a fit with by= are not defined: fit one group")
+            raise InputError("a fit with by= has one model per group: fit one group to see it")
         prepared = self._prepare(columns)
         if isinstance(prepared, BalancedRates):
             raise AssertionError("refused above")
         return prepared.design, prepared.theta
-
-    def _coefficient_table(self) -> pl.DataFrame:
-        columns = self._fitted_columns()
-        if columns.group is not None:
-            return pl.DataFrame()
-        design, theta = self._refitted()
-        return pl.DataFrame(
-            {
-                "model": np.repeat(design.models, len(design.names)),
-                "term": design.names * len(design.models),
-                "coefficient": theta.ravel(),
-            }
-        )
 
     def _default_inference(self, columns: Columns) -> Inference:
         if not any(len(block.item) > 1 for block in require_judgements(columns).blocks.values()):

@@ -130,7 +130,7 @@ class MediatedEstimator(Estimator):
             extra = [label for label in dict.fromkeys(gamed.labels) if label not in known]
             if isinstance(self.difficulty, Mapping) or not isinstance(self.difficulty, str):
                 judged = judged.with_items(extra)
-        return self._with_difficulty(judged)
+        return self._with_difficulty(replace(judged, extra={"gamed": gamed}))
 
     def _require_some_preference(self, columns: Columns) -> None:
         for name, column in columns.models["preference"].items():
