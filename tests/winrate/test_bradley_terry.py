@@ -1,6 +1,7 @@
 """Bradley-Terry ratings against FastChat, arena-rank and dense oracles."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from scipy.special import expit
 
 import evalstats as es
 from evalstats.inference.ranks import rank_intervals
+from evalstats.kernels import pairs
+from evalstats.winrate import bradley_terry_kernels
 from evalstats.winrate.bradley_terry_fit import Battles, Restriction, maximise
 
 FOLDER = Path(__file__).resolve().parents[2] / "../shared/reference/winrate"
@@ -531,3 +534,25 @@ def test_rank_intervals_cover_all_true_ranks_together():
         ranks = rank_intervals(value, covariance, 0.9)
         covered += bool(((ranks.low <= true_rank) & (true_rank <= ranks.high)).all())
     assert covered >= 262
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_each_kernel_has_one_signature():
+    frame = battles()
+    for options in ({}, {"weight": "weight", "cluster": "user"}, {"by": "half"}):
+        data = frame.with_columns(half=pl.int_range(pl.len()) % 2)
+        for ties in ("half", "davidson"):
+            for controls in ((), ("c0",)):
+                fit(data, ties=ties, controls=controls, **options)
+    fit(frame, inference=es.Bootstrap(n_resamples=3, rng=0), cluster="user")
+    fit(frame).leaderboard()
+    compiled = [
+        item
+        for module in (bradley_terry_kernels, pairs)
+        for item in vars(module).values()
+        if hasattr(item, "signatures")
+    ]
+    assert len(compiled) > 8
+    assert {item.__name__: len(item.signatures) for item in compiled if item.signatures} == {
+        item.__name__: 1 for item in compiled if item.signatures
+    }
