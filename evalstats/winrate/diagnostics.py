@@ -1,13 +1,11 @@
 """Whether a controlled rate rests on data: overlap, calibration; and simultaneous ranks."""
 
-from itertools import combinations
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.errors import InputError
-from evalstats.inference.simultaneous import sup_t_critical_value
+from evalstats.inference.ranks import rank_intervals
 from evalstats.results.estimate import Estimate
 from evalstats.results.ranges import require_level
 from evalstats.winrate.design import Design
@@ -69,35 +67,25 @@ def calibration_table(design: Design, theta: Array, n_bins: int) -> pl.DataFrame
     return pl.DataFrame(rows)
 
 
-def simultaneous_ranks(estimate: Estimate, level: float) -> pl.DataFrame:
-    """Ranks whose intervals cover all true ranks together (Mogstad and others 2024).
-
-    A model is ranked behind another only where their difference is away from zero in the max-t
-    band of all pairwise differences. Complexity O(k^2) beyond the band.
-    """
+def rank_table(estimate: Estimate, level: float) -> pl.DataFrame:
+    """Ranks with simultaneous limits, within each group; see `LengthControlledWinRate.ranks`."""
     require_level(level)
-    k = len(estimate)
-    better = np.zeros((k, k), dtype=bool)
-    if k > 1:
-        pairs = np.array(list(combinations(range(k), 2)))
-        matrix = np.zeros((len(pairs), k))
-        matrix[np.arange(len(pairs)), pairs[:, 0]] = 1.0
-        matrix[np.arange(len(pairs)), pairs[:, 1]] = -1.0
-        difference = matrix @ estimate.value
-        covariance = matrix @ estimate.covariance @ matrix.T
-        critical = sup_t_critical_value(covariance, level, float(np.min(estimate.df)))
-        margin = critical * np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-        for (i, j), gap, slack in zip(pairs.tolist(), difference, margin, strict=True):
-            better[i, j] = gap > slack
-            better[j, i] = -gap > slack
-    order = (-estimate.value).argsort(kind="stable")
-    rank = np.empty(k, dtype=np.int64)
-    rank[order] = np.arange(1, k + 1)
+    ranks, low, high = (np.zeros(len(estimate), dtype=np.int64) for _ in range(3))
+    groups = estimate.terms["group"] if "group" in estimate.terms.columns else None
+    labels = np.zeros(len(estimate)) if groups is None else groups.to_numpy()
+    for label in dict.fromkeys(labels.tolist()):
+        own = np.flatnonzero(labels == label)
+        ranks[own], low[own], high[own] = rank_intervals(
+            estimate.value[own],
+            estimate.covariance[np.ix_(own, own)],
+            level,
+            df=float(np.min(estimate.df[own])),
+        )
     return estimate.terms.with_columns(
         pl.Series("estimate", estimate.value),
-        pl.Series("rank", rank),
-        pl.Series("rank_low", 1 + better.sum(axis=0)),
-        pl.Series("rank_high", k - better.sum(axis=1)),
+        pl.Series("rank", ranks),
+        pl.Series("rank_low", low),
+        pl.Series("rank_high", high),
     )
 
 

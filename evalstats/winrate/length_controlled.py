@@ -20,7 +20,7 @@ from evalstats.results.estimate import Estimate
 from evalstats.winrate.balanced import BalancedRates
 from evalstats.winrate.coding import Coding
 from evalstats.winrate.design import DIFFICULTY, Design, build_design, is_baseline
-from evalstats.winrate.diagnostics import calibration_table, overlap_table, simultaneous_ranks
+from evalstats.winrate.diagnostics import calibration_table, overlap_table, rank_table
 from evalstats.winrate.fit import ControlledFit, Penalty, Target
 from evalstats.winrate.mediated import Alignment, MediatedEstimator, Preset
 from evalstats.winrate.views import ControlledRates, MediatorEffects, PairRates, View
@@ -295,7 +295,7 @@ class LengthControlledWinRate(MediatedEstimator):
         polars.DataFrame
             ``model``, ``estimate``, ``rank``, ``rank_low`` and ``rank_high``.
         """
-        return simultaneous_ranks(self.estimate_, self.level if level is None else level)
+        return rank_table(self.estimate_, self.level if level is None else level)
 
     def diagnostics(self) -> pl.DataFrame:
         """Overlap and extrapolation of each model.

@@ -268,6 +268,9 @@ def test_ranks(rng):
         ranks["rank_high"] - ranks["rank_low"]
     ).sum()
     assert fit(frame.filter(pl.col("model") == "a")).ranks()["rank_high"].to_list() == [1]
+    half = pl.when(pl.col("item") < 150).then(pl.lit("n")).otherwise(pl.lit("s"))
+    grouped = es.LengthControlledWinRate().fit(*ROLES, data=frame.with_columns(h=half), by="h")
+    assert grouped.ranks()["rank_high"].max() <= 3
 
 
 def test_diagnostics_and_calibration(rng):
