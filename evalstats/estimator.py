@@ -7,6 +7,7 @@ The author of a metric writes ``_prepare``, ``_evaluate`` and, where a closed fo
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -98,13 +99,13 @@ class Estimator(Configured, ABC):
     def _evaluate(self, prepared: Any, weights: Array) -> Array:
         """Values of all terms under the given row weights; NaN where undefined."""
 
-    def _influence(self, prepared: Any, weights: Array) -> Array | None:  # noqa: ARG002
-        """Derivative (n_rows, k) of the values by each row's weight; None where unknown."""
-        return None
+    def _influence(self, prepared: Any, weights: Array) -> Array:  # noqa: ARG002
+        """Derivative (n_rows, k) of the values by each row's weight, where a form is known."""
+        raise AssertionError("only called where _has_influence says so")
 
-    def _covariance(self, prepared: Any, units: Units) -> Array | None:  # noqa: ARG002
+    def _covariance(self, prepared: Any, units: Units) -> Array:  # noqa: ARG002
         """Z'Z of the units' influence sums Z; only where (n_rows, k) influence is too large."""
-        return None
+        raise AssertionError("only called where it is overridden")
 
     def _has_influence(self, columns: Columns) -> bool:  # noqa: ARG002
         return type(self)._influence is not Estimator._influence
@@ -316,9 +317,9 @@ class Estimator(Configured, ABC):
                     rows,
                     part_units,
                     unit_ids,
-                    _Evaluation(self, item),
-                    _Influence(self, item) if influential else None,
-                    _Covariance(self, item) if influential and compact else None,
+                    partial(self._evaluate, item),
+                    partial(self._influence, item) if influential else None,
+                    partial(self._covariance, item) if influential and compact else None,
                 )
             )
         value = np.concatenate([part.evaluate(part.units.row_weight) for part in parts])
@@ -431,41 +432,6 @@ class Estimator(Configured, ABC):
             warn(code, message, stacklevel=6)
         remarks = [remark for sample in samples for remark in self._remarks(sample)]
         return [*(message for _, message in diagnoses), *dict.fromkeys(remarks)]
-
-
-class _Evaluation:
-    """Values of one prepared sample as a function of the weights."""
-
-    def __init__(self, estimator: Estimator, prepared: Any) -> None:
-        self._estimator = estimator
-        self._prepared = prepared
-
-    def __call__(self, weights: Array) -> Array:
-        return self._estimator._evaluate(self._prepared, weights)
-
-
-class _Influence(_Evaluation):
-    """Influence values of one prepared sample as a function of the weights."""
-
-    def __call__(self, weights: Array) -> Array:
-        influence = self._estimator._influence(self._prepared, weights)
-        if influence is None:
-            raise AssertionError("only built where influence values are known")
-        return influence
-
-
-class _Covariance:
-    """Covariance of one prepared sample as a function of its units."""
-
-    def __init__(self, estimator: Estimator, prepared: Any) -> None:
-        self._estimator = estimator
-        self._prepared = prepared
-
-    def __call__(self, units: Units) -> Array:
-        covariance = self._estimator._covariance(self._prepared, units)
-        if covariance is None:
-            raise AssertionError("only built where the covariance is known")
-        return covariance
 
 
 def _group_rows(columns: Columns) -> list[NDArray[np.int64] | None]:

@@ -1,20 +1,12 @@
 """Adjustment of p-values for several tests."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.errors import InputError
 from evalstats.inference.simultaneous import max_t_p_values
 
-Adjust = Literal["holm", "bonferroni", "bh", "by", "max-t"]
-STATSMODELS_NAMES = {
-    "holm": "holm",
-    "bonferroni": "bonferroni",
-    "bh": "fdr_bh",
-    "by": "fdr_by",
-}
+METHODS = ("holm", "bonferroni", "bh", "by", "max-t")
 
 
 def adjusted_p_values(
@@ -39,13 +31,26 @@ def adjusted_p_values(
         if not two_sided:
             raise InputError("adjust='max-t' needs alternative='two-sided' without a margin")
         return max_t_p_values(statistic, covariance, df)
-    if adjust not in STATSMODELS_NAMES:
-        options = ", ".join(repr(name) for name in [*STATSMODELS_NAMES, "max-t"])
+    if adjust not in METHODS:
+        options = ", ".join(repr(name) for name in METHODS)
         raise InputError(f"adjust={adjust!r} is unknown: choose one of {options} or None")
-    from statsmodels.stats.multitest import multipletests
-
     adjusted = np.full(len(p_value), np.nan)
     defined = np.isfinite(p_value)
     if bool(defined.any()):
-        adjusted[defined] = multipletests(p_value[defined], method=STATSMODELS_NAMES[adjust])[1]
+        adjusted[defined] = _stepwise(p_value[defined], adjust)
     return adjusted
+
+
+def _stepwise(p_value: NDArray[np.float64], adjust: str) -> NDArray[np.float64]:
+    m = len(p_value)
+    if adjust == "bonferroni":
+        return np.minimum(m * p_value, 1.0)
+    if adjust == "holm":
+        order = np.argsort(p_value, kind="stable")
+        stepped = np.maximum.accumulate((m - np.arange(m)) * p_value[order])
+        adjusted = np.empty(m)
+        adjusted[order] = np.minimum(stepped, 1.0)
+        return adjusted
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(p_value, method=adjust))
