@@ -13,7 +13,7 @@ from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
-from evalstats.inference.methods import Inference, InferenceOption, NoInference
+from evalstats.inference.methods import Inference, InferenceOption
 from evalstats.inference.problem import Problem, SamplingDistribution
 from evalstats.inference.scales import ScaleName
 from evalstats.results.estimate import Estimate
@@ -476,11 +476,6 @@ class LengthControlledWinRate(MediatedEstimator):
         if isinstance(prepared, BalancedRates):
             raise AssertionError("refused above")
         return prepared.design, prepared.theta
-
-    def _default_inference(self, columns: Columns) -> Inference:
-        if not any(len(block.item) > 1 for block in require_judgements(columns).blocks.values()):
-            return NoInference()
-        return super()._default_inference(columns)
 
     @classmethod
     def _example_arguments(cls, rng: np.random.Generator, n: int) -> dict[str, Any]:
