@@ -348,6 +348,7 @@ class Estimate:
     def to_latex(self, **options: Any) -> str:
         """LaTeX table (booktabs); options as in :func:`evalstats.results.tables.format_latex`."""
         options.setdefault("level", self.level)
+        options.setdefault("digits", self._digits)
         options.setdefault("bold_best", self.higher_is_better is not None)
         options.setdefault("higher_is_better", self.higher_is_better)
         return tables.format_latex(self.to_frame(), **options)
@@ -356,6 +357,7 @@ class Estimate:
         """HTML table; options as in :func:`evalstats.results.tables.format_html`."""
         options.setdefault("title", self.name)
         options.setdefault("level", self.level)
+        options.setdefault("digits", self._digits)
         options.setdefault("note", self._note())
         return tables.format_html(self.to_frame(), **options)
 
@@ -363,7 +365,12 @@ class Estimate:
         """Markdown table; options as in :func:`evalstats.results.tables.format_markdown`."""
         options.setdefault("note", self._note())
         options.setdefault("level", self.level)
+        options.setdefault("digits", self._digits)
         return tables.format_markdown(self.to_frame(), **options)
+
+    @property
+    def _digits(self) -> int:
+        return 2 if self.scale == "logit_percent" else 3
 
     def _note(self) -> str:
         sample = f"{self.n_units} {self.unit}s"
@@ -378,7 +385,11 @@ class Estimate:
 
     def __str__(self) -> str:
         return tables.format_text(
-            self.to_frame(), title=self.name, note=self._note(), level=self.level
+            self.to_frame(),
+            title=self.name,
+            note=self._note(),
+            level=self.level,
+            digits=self._digits,
         )
 
     def __repr__(self) -> str:

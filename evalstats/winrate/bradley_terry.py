@@ -12,10 +12,9 @@ from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis, Estimator
-from evalstats.inference.intervals import critical_value
 from evalstats.inference.methods import InferenceOption
-from evalstats.inference.ranks import rank_intervals
 from evalstats.inference.units import Units
+from evalstats.results.estimate import Estimate
 from evalstats.results.ranges import require_level
 from evalstats.winrate.bradley_terry_columns import (
     contrasts_of_sides,
@@ -35,6 +34,7 @@ from evalstats.winrate.bradley_terry_fit import (
     score_matrix,
     why_infinite,
 )
+from evalstats.winrate.bradley_terry_views import predicted_win_rates, ranked_ratings
 
 Array = NDArray[np.float64]
 Ties = Literal["half", "davidson"]
@@ -248,22 +248,7 @@ class BradleyTerry(Estimator):
         """
         level = self.level if level is None else level
         require_level(level)
-        ratings = self._ratings()
-        low, high = ratings.confidence_interval(level)
-        df = float(ratings.df.min())
-        ranks = rank_intervals(ratings.value, ratings.covariance, level, df=df)
-        return pl.DataFrame(
-            {
-                "model": ratings.terms["model"],
-                "rating": ratings.value,
-                "standard_error": ratings.standard_error,
-                "ci_low": low,
-                "ci_high": high,
-                "rank": ranks.rank,
-                "rank_low": ranks.low,
-                "rank_high": ranks.high,
-            }
-        ).sort("rating", descending=True)
+        return ranked_ratings(self._ratings(), level)
 
     def win_rates(self, level: float | None = None) -> pl.DataFrame:
         """Predicted win rate of each model against each other, controls being equal.
@@ -281,37 +266,11 @@ class BradleyTerry(Estimator):
         """
         level = self.level if level is None else level
         require_level(level)
-        ratings = self._ratings()
-        m = len(ratings)
-        estimate = self.estimate_
         unit = ELO_PER_LOGIT if self.rating_scale == "elo" else 1.0
-        first, second = np.nonzero(~np.eye(m, dtype=bool))
-        eta = (ratings.value[first] - ratings.value[second]) / unit
-        gradient = np.zeros((len(first), len(estimate)))
-        rows = np.arange(len(first))
-        rate, by_eta, by_tie = _expected_score(eta, self._log_tie())
-        gradient[rows, first] = by_eta / unit
-        gradient[rows, second] = -by_eta / unit
-        if self.ties == "davidson":
-            gradient[:, -1] = by_tie
-        variance = np.einsum("ij,jk,ik->i", gradient, estimate.covariance, gradient, optimize=True)
-        error = np.sqrt(np.clip(variance, 0.0, None))
-        critical = critical_value(level, np.full(len(first), float(ratings.df.min())))
-        centre = np.log(rate) - np.log1p(-rate)
-        reach = critical * error / (rate * (1 - rate))
-        names = ratings.terms["model"].to_numpy()
-        return pl.DataFrame(
-            {
-                "model": names[first],
-                "reference": names[second],
-                "win_rate": 100 * rate,
-                "standard_error": 100 * error,
-                "ci_low": 100 / (1 + np.exp(reach - centre)),
-                "ci_high": 100 / (1 + np.exp(-reach - centre)),
-            }
-        )
+        log_tie = self._log_tie()
+        return predicted_win_rates(self._ratings(), self.estimate_, unit, log_tie, level)
 
-    def _ratings(self) -> Any:
+    def _ratings(self) -> Estimate:
         if "group" in self.estimate_.terms.columns:
             raise InputError("ratings were estimated by group: fit one group at a time for this")
         return self.estimate_.select(metric="rating")
@@ -566,16 +525,6 @@ class BradleyTerry(Estimator):
         chance = 1 / (1 + np.exp(strength[second] - strength[first]))
         outcome = (rng.random(n) < chance).astype(np.int64)
         return {"model_a": names[first], "model_b": names[second], "outcome": outcome}
-
-
-def _expected_score(eta: Array, log_tie: float) -> tuple[Array, Array, Array]:
-    """P(win) + P(tie) / 2 and its derivatives by eta and the log tie parameter."""
-    win, loss, draw = np.exp(eta / 2), np.exp(-eta / 2), np.exp(log_tie)
-    scale = win + loss + draw
-    p_win, p_loss, p_draw = win / scale, loss / scale, draw / scale
-    lead = p_win - p_loss
-    by_eta = (p_win + p_loss - lead**2) / 4
-    return (1 + lead) / 2, by_eta * 1.0, -lead * p_draw / 2
 
 
 def _separating(prepared: Prepared) -> int:
