@@ -8,17 +8,23 @@ _HOME = {
     "AUROC": "discrimination.auroc",
     "Analytic": "inference.methods",
     "Bootstrap": "inference.methods",
+    "BradleyTerry": "winrate.bradley_terry",
     "Estimate": "results.estimate",
     "Estimator": "estimator",
     "EvalstatsWarning": "errors",
     "InputError": "errors",
     "Jackknife": "inference.methods",
+    "LengthControlledWinRate": "winrate.length_controlled",
     "MistakeAnalysis": "discrimination.mistakes",
     "NoInference": "inference.methods",
+    "WildBenchReward": "winrate.wildbench",
+    "WildBenchScore": "winrate.wildbench",
+    "WinRate": "winrate.win_rate",
     "atomic_mistakes": "discrimination.mistakes",
     "auprc": "discrimination.auprc",
     "auroc": "discrimination.auroc",
     "citations": "results.citations",
+    "win_rate": "winrate.win_rate",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - the names live in one place

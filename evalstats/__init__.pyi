@@ -13,6 +13,12 @@ from evalstats.inference.methods import Jackknife as Jackknife
 from evalstats.inference.methods import NoInference as NoInference
 from evalstats.results.citations import citations as citations
 from evalstats.results.estimate import Estimate as Estimate
+from evalstats.winrate.length_controlled import LengthControlledWinRate as LengthControlledWinRate
+from evalstats.winrate.win_rate import WinRate as WinRate
+from evalstats.winrate.win_rate import win_rate as win_rate
+from evalstats.winrate.bradley_terry import BradleyTerry as BradleyTerry
+from evalstats.winrate.wildbench import WildBenchReward as WildBenchReward
+from evalstats.winrate.wildbench import WildBenchScore as WildBenchScore
 
 __version__: str
 __all__: list[str]

@@ -102,6 +102,10 @@ class Estimator(Configured, ABC):
         """Derivative (n_rows, k) of the values by each row's weight; None where unknown."""
         return None
 
+    def _covariance(self, prepared: Any, units: Units) -> Array | None:  # noqa: ARG002
+        """Z'Z of the units' influence sums Z; only where (n_rows, k) influence is too large."""
+        return None
+
     def _has_influence(self, columns: Columns) -> bool:  # noqa: ARG002
         return type(self)._influence is not Estimator._influence
 
@@ -214,6 +218,7 @@ class Estimator(Configured, ABC):
             cluster=cluster,
             by=by,
             nan_policy=self.nan_policy,
+            may_be_missing=self._may_be_missing(),
         )
         return self._validate(columns)
 
@@ -262,6 +267,10 @@ class Estimator(Configured, ABC):
     def _active_roles(self) -> tuple[Role, ...]:
         return self.roles
 
+    def _may_be_missing(self) -> tuple[str, ...]:
+        """Per-model roles whose missing values the estimator itself handles."""
+        return ()
+
     def _check_params(self) -> None:
         require_inference(self.inference)
         require_level(self.level)
@@ -298,6 +307,7 @@ class Estimator(Configured, ABC):
             self._resampling_strata(columns, method, independent),
         )
         influential = self._has_influence(columns)
+        compact = type(self)._covariance is not Estimator._covariance
         parts = []
         for rows, sample, item in zip(groups, samples, prepared, strict=True):
             part_units, unit_ids = self._part_units(sample, rows, units)
@@ -308,6 +318,7 @@ class Estimator(Configured, ABC):
                     unit_ids,
                     _Evaluation(self, item),
                     _Influence(self, item) if influential else None,
+                    _Covariance(self, item) if influential and compact else None,
                 )
             )
         value = np.concatenate([part.evaluate(part.units.row_weight) for part in parts])
@@ -441,6 +452,20 @@ class _Influence(_Evaluation):
         if influence is None:
             raise AssertionError("only built where influence values are known")
         return influence
+
+
+class _Covariance:
+    """Covariance of one prepared sample as a function of its units."""
+
+    def __init__(self, estimator: Estimator, prepared: Any) -> None:
+        self._estimator = estimator
+        self._prepared = prepared
+
+    def __call__(self, units: Units) -> Array:
+        covariance = self._estimator._covariance(self._prepared, units)
+        if covariance is None:
+            raise AssertionError("only built where the covariance is known")
+        return covariance
 
 
 def _group_rows(columns: Columns) -> list[NDArray[np.int64] | None]:

@@ -1,6 +1,6 @@
 """From the arguments of ``fit`` to :class:`~evalstats.data.columns.Columns`."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from math import isnan
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ def collect_columns(
     cluster: object = None,
     by: object = None,
     nan_policy: NanPolicy = "raise",
+    may_be_missing: Collection[str] = (),
 ) -> Columns:
     """Resolve every role to a column, apply the NaN policy and code clusters and groups.
 
@@ -36,6 +37,8 @@ def collect_columns(
         when `data` is given.
     data, sample_weight, cluster, by, nan_policy : object
         The shared arguments of every ``fit``.
+    may_be_missing : collection of str
+        Roles whose missing values the estimator itself handles; they arrive as NaN.
 
     Returns
     -------
@@ -62,7 +65,18 @@ def collect_columns(
             models[role.name] = _resolve_models(role, argument, source)
         else:
             single[role.name] = _resolve(role.name, argument, source)
-    return _assemble(roles, single, models, source, sample_weight, cluster, by, nan_policy)
+    for name in may_be_missing:
+        models[name] = {model: _nan_for_null(item) for model, item in models[name].items()}
+    return _assemble(
+        roles, single, models, source, sample_weight, cluster, by, nan_policy, may_be_missing
+    )
+
+
+def _nan_for_null(item: Resolved) -> Resolved:
+    column, missing = item
+    if missing is None:
+        return item
+    return np.where(missing, np.nan, column.astype(np.float64)), None
 
 
 def _assemble(
@@ -74,6 +88,7 @@ def _assemble(
     cluster: object,
     by: object,
     nan_policy: NanPolicy,
+    may_be_missing: Collection[str],
 ) -> Columns:
     reference = roles[0].name
     first = single[reference] if reference in single else next(iter(models[reference].values()))
@@ -96,7 +111,8 @@ def _assemble(
     named += [(name, f"by[{name!r}]", item) for name, item in groups.items()]
     for _, label, (column, _) in named:
         require_same_length(label, column, n, reference)
-    keep = _complete_rows(named, n, nan_policy)
+    needed = [item for item in named if item[0] not in may_be_missing]
+    keep = _complete_rows(needed, n, nan_policy)
 
     def kept(item: Resolved) -> Column:
         return item[0] if keep is None else item[0][keep]

@@ -50,8 +50,7 @@ def infer(problem: Problem, method: Inference) -> SamplingDistribution:
     if isinstance(method, NoInference):
         return SamplingDistribution(np.full((k, k), np.nan))
     if isinstance(method, Analytic):
-        factor = joint_factor(problem, method.weight_kind)
-        return SamplingDistribution(cross_covariance(factor))
+        return SamplingDistribution(_analytic_covariance(problem, method.weight_kind))
     if isinstance(method, Jackknife):
         return _jackknife(problem)
     if method.kind == "multiplier":
@@ -60,6 +59,25 @@ def infer(problem: Problem, method: Inference) -> SamplingDistribution:
 
 
 Factor = list[NDArray[np.float64]]
+
+
+def _analytic_covariance(problem: Problem, weight_kind: WeightKind) -> NDArray[np.float64]:
+    """Z'Z, directly where a part offers it and no common units or frequencies need Z itself."""
+    parts = problem.parts
+    separate = len(parts) == 1 or problem.independent_parts
+    frequency = weight_kind == "frequency" and not problem.units.clustered
+    if not separate or frequency or any(part.covariance is None for part in parts):
+        return cross_covariance(joint_factor(problem, weight_kind))
+    covariance = np.zeros((len(problem.value), len(problem.value)))
+    start = 0
+    for part in parts:
+        if part.covariance is None:
+            raise AssertionError("checked above")
+        block = part.covariance(part.units)
+        stop = start + len(block)
+        covariance[start:stop, start:stop] = block
+        start = stop
+    return covariance
 
 
 def joint_factor(problem: Problem, weight_kind: WeightKind) -> Factor:
@@ -125,7 +143,7 @@ def _multiplier(problem: Problem, method: Bootstrap) -> SamplingDistribution:
         raise InputError(
             f"kind='multiplier' has no {method.interval} interval: use 'percentile' or 'basic'"
         )
-    covariance = cross_covariance(joint_factor(problem, "probability"))
+    covariance = _analytic_covariance(problem, "probability")
     roots, vectors = np.linalg.eigh(np.nan_to_num(covariance))
     scale = vectors * np.sqrt(np.clip(roots, 0.0, None))
     generator = np.random.Generator(

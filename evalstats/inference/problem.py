@@ -27,6 +27,9 @@ class Part:
         Weights of the part's rows to its k values; NaN where undefined.
     influence : callable or None
         Weights of the part's rows to the (n_rows, k) derivatives at these weights.
+    covariance : callable or None
+        The part's units to the (k, k) covariance Z'Z of the influence values, for metrics whose
+        (n_rows, k) influence values would be too large to write down.
     """
 
     rows: NDArray[np.int64] | None
@@ -34,6 +37,7 @@ class Part:
     unit_ids: NDArray[np.int64] | None
     evaluate: Evaluate
     influence: Evaluate | None
+    covariance: Callable[[Units], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True)

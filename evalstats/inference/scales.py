@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-ScaleName = Literal["identity", "logit", "log"]
+ScaleName = Literal["identity", "logit", "log", "logit_percent"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,24 @@ def _expit(value: Array) -> Array:
     return np.asarray(expit(value))
 
 
+def _logit_percent(value: Array) -> Array:
+    return _logit(value / 100.0)
+
+
+def _expit_percent(value: Array) -> Array:
+    return 100.0 * _expit(value)
+
+
 SCALES: dict[str, Scale] = {
     "identity": Scale(lambda x: x, lambda x: x, np.ones_like, -np.inf, np.inf),
     "logit": Scale(_logit, _expit, lambda x: 1.0 / (x * (1.0 - x)), low=0.0, high=1.0),
+    "logit_percent": Scale(
+        _logit_percent,
+        _expit_percent,
+        lambda x: 100.0 / (x * (100.0 - x)),
+        low=0.0,
+        high=100.0,
+    ),
     "log": Scale(np.log, np.exp, lambda x: 1.0 / x, low=0.0, high=np.inf),
 }
 

@@ -42,7 +42,7 @@ def _named_interval(
     error = estimate.standard_error[rows]
     critical = intervals.critical_value(level, estimate.df[rows])
     scale = estimate.scale
-    if name in ("wald", "logit", "log"):
+    if name == "wald" or name in SCALES:
         used = "identity" if name == "wald" else name
         return intervals.wald_interval(value, error, critical, used, scale)  # type: ignore[arg-type]
     if name == "binomial_logit":
@@ -90,7 +90,8 @@ def _boundary_interval(estimate: "Estimate", row: int, level: float) -> tuple[fl
         return intervals.newcombe_interval(value, positives, negatives, critical)
     # One end is the estimate itself, the other is Clopper and Pearson's for all or no successes.
     tail = ((1 - level) / 2) ** (1 / positives)
-    return (tail, 1.0) if value >= 1 else (0.0, 1.0 - tail)
+    top = SCALES[estimate.scale].high
+    return (top * tail, top) if value >= top else (0.0, top * (1.0 - tail))
 
 
 def simultaneous_band(estimate: "Estimate", level: float) -> Limits:

@@ -1,0 +1,1 @@
+"""Win rates: pairwise preferences, raw and controlled for length and other mediators."""
