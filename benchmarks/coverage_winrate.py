@@ -133,7 +133,9 @@ def predicted_rates(fitted: es.LengthControlledWinRate, model: str, difficulty: 
     """Predicted preference for the model on each instruction at equal lengths."""
     rows = fitted.coefficients_.filter(fitted.coefficients_["model"] == model)
     theta = dict(zip(rows["term"], rows["coefficient"], strict=True))
-    return np.asarray(special.expit(theta["model"] + theta["difficulty"] * difficulty))
+    return np.asarray(
+        special.expit(float(theta["model"]) + float(theta["difficulty"]) * difficulty)
+    )
 
 
 def reference_error(rates: Array) -> float:

@@ -125,7 +125,7 @@ def length_controlled_fit() -> Contest:
     estimator = es.LengthControlledWinRate(
         difficulty=difficulty, gamed=gamed, inference=es.NoInference()
     ).fit(*ROLES, data=frame)
-    design = estimator._refitted()[0]  # noqa: SLF001 - the design is not public
+    design = estimator._refitted()[0]
     view = ControlledRates()
 
     def ours() -> Array:
