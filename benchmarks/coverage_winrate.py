@@ -124,7 +124,7 @@ def controlled_limits(population: Population, rng: np.random.Generator) -> dict[
         "difference": Limits(
             difference["estimate"],
             (difference["ci_low"], difference["ci_high"]),
-            wald(difference["estimate"], float(np.hypot(*errors))),
+            wald(difference["estimate"], float(np.hypot(errors[0], errors[1]))),
         ),
     }
 

@@ -6,27 +6,43 @@ annotations in FOLDER (../shared/reference/winrate beside the repository by defa
 
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
 from scipy import stats
 
 import evalstats as es
+from evalstats.winrate.mediated import Alignment
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "generated" / "winrate_table.md"
 FOLDER = ROOT / "../shared/reference/winrate"
+PAIRS = (
+    ("FuseChat-Gemma-2-9B-Instruct", "FuseChat-Llama-3.1-8B-Instruct"),
+    ("gpt-3.5-turbo-1106", "gpt-3.5-turbo-1106_verbose"),
+    ("Mixtral-8x7B-Instruct-v0.1_concise", "claude-2.1"),
+)
 ROLES = ("preference", "model", "index", "len_model", "len_baseline")
 
 
-def table(folder: Path) -> pl.DataFrame:
+def controlled(folder: Path, alignment: Alignment) -> es.Estimate:
+    """Controlled win rates of all models."""
+    annotations = pl.read_parquet(folder / "alpaca_annotations_24.parquet")
+    gamed = pl.read_parquet(folder / "alpaca_gamed_reconstructed.parquet")
+    estimator = es.LengthControlledWinRate(
+        difficulty=pl.read_csv(folder / "alpaca_difficulty_reconstructed.csv"),
+        gamed=gamed.with_columns(pl.col("preference") + 1.0),
+        alignment=alignment,
+    )
+    return estimator.fit(*ROLES, baseline="baseline", data=annotations).estimate_
+
+
+def table(folder: Path, estimates: Mapping[str, es.Estimate]) -> pl.DataFrame:
     """One row per model: published numbers, ours in the old alignment and by key."""
     annotations = pl.read_parquet(folder / "alpaca_annotations_24.parquet")
-    difficulty = pl.read_csv(folder / "alpaca_difficulty_reconstructed.csv")
-    gamed = pl.read_parquet(folder / "alpaca_gamed_reconstructed.parquet").with_columns(
-        pl.col("preference") + 1.0
-    )
     rows = pl.read_csv(folder / "alpaca_published_24.csv").select(
         "model",
         raw="win_rate",
@@ -44,16 +60,7 @@ def table(folder: Path) -> pl.DataFrame:
         ),
         on="model",
     )
-    for alignment in ("position", "key"):
-        estimate = (
-            es.LengthControlledWinRate(
-                difficulty=difficulty,
-                gamed=gamed,
-                alignment=alignment,  # type: ignore[arg-type]
-            )
-            .fit(*ROLES, baseline="baseline", data=annotations)
-            .estimate_
-        )
+    for alignment, estimate in estimates.items():
         low, high = estimate.confidence_interval()
         ours = {
             "model": estimate.terms["model"],
@@ -67,8 +74,26 @@ def table(folder: Path) -> pl.DataFrame:
     return rows.sort("published", descending=True)
 
 
-def report(rows: pl.DataFrame) -> str:
-    """Markdown table and the summary of the differences."""
+def paired(estimate: es.Estimate) -> list[str]:
+    """Table of paired tests, and what the two standard errors alone would give."""
+    lines = [
+        "| Models | Difference | 95% interval | Paired SE | As if independent | p |",
+        "| --- | ---: | --- | ---: | ---: | ---: |",
+    ]
+    errors = dict(zip(estimate.terms["model"], estimate.standard_error, strict=True))
+    for model, reference in PAIRS:
+        compared = estimate.compare(reference=reference, adjust=None)
+        row = compared.filter(pl.col("model") == model).row(0, named=True)
+        lines.append(
+            f"| {model} − {reference} | {row['estimate']:.2f} "
+            f"| {row['ci_low']:.2f} to {row['ci_high']:.2f} | {row['standard_error']:.2f} "
+            f"| {np.hypot(errors[model], errors[reference]):.2f} | {row['p_value']:.2g} |"
+        )
+    return lines
+
+
+def report(rows: pl.DataFrame, estimate: es.Estimate) -> str:
+    """Markdown tables and the summary of the differences."""
     gap = np.abs(rows["position"].to_numpy() - rows["published"].to_numpy())
     worst = rows["model"][int(np.argmax(gap))]
     spearman = stats.spearmanr(rows["position"], rows["published"])[0]
@@ -93,6 +118,10 @@ def report(rows: pl.DataFrame) -> str:
         )
     lines += [
         "",
+        "Paired differences of controlled rates, by key:",
+        "",
+        *paired(estimate),
+        "",
         "Judgements: tatsu-lab/alpaca_eval (CC BY-NC 4.0), commit cd543a14, without texts; "
         "difficulties and gamed judgements are reconstructions, because the original files are "
         f"not public in that repository. Made by `python -m benchmarks.winrate_table`, "
@@ -106,10 +135,11 @@ def main(folder: Path = FOLDER, page: Path | None = PAGE) -> pl.DataFrame:
     """Compute the table and write the page, if one is given."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", es.EvalstatsWarning)
-        rows = table(folder)
+        estimates = {alignment: controlled(folder, alignment) for alignment in get_args(Alignment)}
+        rows = table(folder, estimates)
     if page is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(report(rows), encoding="utf-8")
+        page.write_text(report(rows, estimates["key"]), encoding="utf-8")
     return rows
 
 
