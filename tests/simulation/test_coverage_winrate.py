@@ -1,67 +1,36 @@
-"""Coverage of the controlled win rate's interval, and of the reference's standard error."""
+"""Intervals of controlled win rates cover as they claim; the published error does not."""
 
-import numpy as np
 import pytest
 
-import evalstats as es
+from benchmarks import coverage_winrate as study
 
-pytestmark = [
-    pytest.mark.simulation,
-    pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning"),
-]
-N = 805
-DRAWS = 1000
-# Model effects of the pair, and slopes of length and difficulty: a middling and a strong pair.
-SETTINGS = {"middling": ((-1.0, -0.7), -1.2, 0.7), "strong": ((0.3, 0.6), -1.8, 1.1)}
+pytestmark = pytest.mark.simulation
+
+REPLICATES = 1000
 
 
-def draw(setting, rng, n):
-    """Fractional, U-shaped preferences of two models on common instructions."""
-    effects, slope, weight = SETTINGS[setting]
-    difficulty = rng.normal(size=n)
-    baseline = np.exp(rng.normal(7, 0.6, n)).round()
-    shared = rng.normal(size=n)
-    preference, length = {}, {}
-    for name, effect in zip("ab", effects, strict=True):
-        length[name] = np.exp(rng.normal(7.1, 0.6, n)).round()
-        # The scale is a constant here, so that the sampled sd leaves the model true.
-        t = np.tanh((baseline - length[name]) / 1200)
-        p = 1 / (1 + np.exp(-(slope * t + weight * difficulty + effect + shared)))
-        preference[name] = rng.beta(0.25 * p, 0.25 * (1 - p))
-    return difficulty, baseline, length, preference
+@pytest.mark.parametrize("population", study.POPULATIONS)
+def test_influence_covers_and_the_published_error_does_not(population):
+    rate, difference = study.coverage(population, REPLICATES)
+    for result in (rate, difference):
+        slack = 2 * result.error("influence")
+        assert 0.93 - slack < result.share["influence"] < 0.97 + slack
+    slack = 2 * rate.error("reference")
+    assert 0.56 - slack < rate.share["reference"] < 0.66 + slack
+    assert difference.share["reference"] < 0.80
 
 
-def fitted(setting, rng, n):
-    difficulty, baseline, length, preference = draw(setting, rng, n)
-    return es.LengthControlledWinRate(
-        coding="unit", difficulty=dict(enumerate(difficulty.tolist()))
-    ).fit(preference, item=np.arange(n), length_model=length, length_baseline=baseline)
+def test_error_of_the_influence_is_the_sampling_error():
+    for result in study.coverage("strong model", 400):
+        assert result.reach["influence"] / 1.96 == pytest.approx(result.sampling_error, rel=0.1)
+        assert result.reach["reference"] / 1.96 < 0.6 * result.sampling_error
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_coverage(setting):
-    # What the estimator converges to: the fit of a model need not be the truth (White 1982).
-    target = fitted(setting, np.random.default_rng(1), 400_000).estimate_.value
-    rng = np.random.default_rng(2)
-    covered, paired, naive = np.zeros(2), 0, np.zeros(2)
-    for _ in range(DRAWS):
-        fit = fitted(setting, rng, N)
-        estimate = fit.estimate_
-        low, high = estimate.confidence_interval()
-        covered += (low <= target) & (target <= high)
-        row = estimate.compare(adjust=None).row(0, named=True)
-        paired += row["ci_low"] <= target[0] - target[1] <= row["ci_high"]
-        naive += np.abs(estimate.value - target) <= 1.96 * reference_error(fit)
-    assert (np.abs(covered / DRAWS - 0.95) < 0.02).all()
-    assert abs(paired / DRAWS - 0.95) < 0.02
-    assert (naive / DRAWS < 0.75).all()
-
-
-def reference_error(fit):
-    """Spread of the predicted preferences alone, as AlpacaEval reports it."""
-    design, theta = fit._refitted()
-    errors = []
-    for model in range(2):
-        q = 100 / (1 + np.exp(-design.report.design[design.report.of(model)] @ theta[model]))
-        errors.append(q.std(ddof=1) / np.sqrt(len(q)))
-    return np.array(errors)
+def test_report_has_a_row_per_result(tmp_path):
+    page = tmp_path / "generated" / "coverage.md"
+    shown = []
+    results = study.main(5, page, shown.append)
+    text = page.read_text(encoding="utf-8")
+    assert len(shown) == len(results) == 2 * len(study.POPULATIONS)
+    assert text.count("model: ") == len(results)
+    assert f"Seed {study.SEED}" in text
