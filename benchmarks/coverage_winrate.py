@@ -224,7 +224,9 @@ def report(results: list[Coverage]) -> str:
         "interval holds the population value, ± its Monte Carlo standard error, in percent. "
         "Preferences are U-shaped, as those of a judge who is nearly always certain. *Influence* "
         "is the interval of `LengthControlledWinRate`, *reference* the estimate ± 1.96 of the "
-        "standard errors that AlpacaEval publishes (for a difference, added in squares).",
+        "standard errors that AlpacaEval publishes (for a difference, added in squares). The two "
+        "populations were chosen so that sampling and published errors are about those of weak and "
+        "strong models in the public table.",
         "",
         "| Study | Truth | Sampling error | Influence: error | Coverage "
         "| Reference: error | Coverage |",

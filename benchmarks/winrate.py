@@ -1,294 +1,262 @@
-"""Bradley-Terry against a sparse logistic regression; length control against AlpacaEval's path."""
+"""Length-controlled win rates and Bradley-Terry ratings against scikit-learn."""
 
 import warnings
+from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.special import expit
+from scipy import sparse, special
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import GroupKFold
 
 import evalstats as es
 from benchmarks.harness import Contest, benchmark
-
-N_MODELS = 100
-CONTROLS = ("tokens", "header", "list", "bold")
-BATTLES = 10**6
-REPLICATES = 100
-INSTRUCTIONS = 805
-LC_MODELS = 24
-LC_REPLICATES = 10**4
+from evalstats.winrate.fit import ControlledFit
+from evalstats.winrate.views import ControlledRates
 
 Array = NDArray[np.float64]
 
-
-class Battles(NamedTuple):
-    """Battles of an arena: models, outcome for the first, controls of both sides, users."""
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    outcome: Array
-    sides: tuple[Array, Array]
-    user: NDArray[np.int64]
-
-
-@cache
-def arena(size: int) -> Battles:
-    """Longer answers win more often; a user contributes about ten battles."""
-    rng = np.random.default_rng(3)
-    first = rng.integers(0, N_MODELS, size)
-    second = (first + rng.integers(1, N_MODELS, size)) % N_MODELS
-    strength = rng.normal(0, 0.5, N_MODELS)
-    sides = rng.integers(0, 500, (2, size, len(CONTROLS))).astype(np.float64)
-    slopes = np.array([0.3, 0.1, 0.05, 0.0])
-    eta = strength[first] - strength[second] + contrasts(*sides) @ slopes
-    outcome = (rng.random(size) < expit(eta)).astype(np.float64)
-    return Battles(first, second, outcome, (sides[0], sides[1]), rng.integers(0, size // 10, size))
-
-
-def contrasts(a: Array, b: Array) -> Array:
-    """Relative differences of the sides, divided by their root mean square."""
-    relative = (a - b) / (a + b + 1)
-    return np.asarray(relative / np.sqrt((relative**2).mean(axis=0)))
-
-
-def named(side: Array) -> dict[str, Array]:
-    """Controls of one side by name."""
-    return dict(zip(CONTROLS, np.ascontiguousarray(side.T), strict=True))
-
-
-def rated(battles: Battles, cluster: Any = None, **options: Any) -> es.BradleyTerry:
-    """Our fit, with standard errors."""
-    return es.BradleyTerry(**options).fit(
-        battles.first,
-        battles.second,
-        battles.outcome,
-        named(battles.sides[0]),
-        named(battles.sides[1]),
-        cluster=cluster,
-    )
-
-
-@benchmark(
-    "Bradley–Terry, 100 models, 4 controls, sandwich errors (peer: points only)",
-    peer="scikit-learn sparse `LogisticRegression`",
-    size=BATTLES,
-    min_ratio=5,
-    max_seconds=0.5,
-    runs=5,
-    peer_runs=2,
-)
-def style_control() -> Contest:
-    """Both maximise the same likelihood; differences of ratings are compared in log-odds."""
-    battles = arena(BATTLES)
-
-    def ours() -> Array:
-        estimate = rated(battles, rating_scale="logit").estimate_
-        return np.asarray(estimate.value[:N_MODELS] - estimate.value[0])
-
-    def theirs() -> Array:
-        rows = np.arange(BATTLES)
-        signs = np.ones(BATTLES)
-        design = sparse.csr_matrix(
-            (
-                np.concatenate([signs, -signs]),
-                (np.tile(rows, 2), np.concatenate([battles.first, battles.second])),
-            ),
-            shape=(BATTLES, N_MODELS),
-        )
-        full = sparse.hstack([design, sparse.csr_matrix(contrasts(*battles.sides))]).tocsr()
-        model = LogisticRegression(C=1e8, fit_intercept=False, tol=1e-6, max_iter=300)
-        coefficients = model.fit(full, battles.outcome).coef_[0, :N_MODELS]
-        return np.asarray(coefficients - coefficients[0])
-
-    return Contest(ours=ours, theirs=theirs)
-
-
-@benchmark(
-    f"Bradley–Terry, 100 models, 4 controls, {REPLICATES} bootstrap refits by user",
-    size=BATTLES,
-    max_seconds=30.0,
-    runs=1,
-)
-def style_control_bootstrap() -> Contest:
-    """Whole clusters of battles are drawn; each replicate starts at the full fit."""
-    battles = arena(BATTLES)
-
-    def ours() -> Array:
-        inference = es.Bootstrap(n_resamples=REPLICATES, rng=0)
-        return rated(battles, inference=inference, cluster=battles.user).estimate_.standard_error
-
-    return Contest(ours=ours)
-
-
-@benchmark("Bradley–Terry without controls, 100 models", size=BATTLES, runs=5)
-def plain_ratings() -> Contest:
-    """Battles collapse to one row per pair."""
-    battles = arena(BATTLES)
-    return Contest(
-        ours=lambda: (
-            es.BradleyTerry()
-            .fit(battles.first, battles.second, battles.outcome)
-            .estimate_.standard_error
-        )
-    )
-
-
-class Judged(NamedTuple):
-    """Judgements of several models on common instructions, difficulty, and gamed judgements."""
-
-    frame: pl.DataFrame
-    difficulty: pl.DataFrame
-    gamed: pl.DataFrame
+ITEMS = 805
+MODELS = 24
+PEER_MODELS = 3
+ROLES = ("preference", "model", "item", "length_model", "length_baseline")
+REFITS = 10_000
+BATTLES = 10**6
+PLAYERS = 100
+CONTROLS = ("tokens", "headers", "lists", "bold")
 
 
 @cache
-def judged(n_models: int) -> Judged:
-    """U-shaped preferences that grow with the relative length of the answer."""
-    rng = np.random.default_rng(5)
-    difficulty = rng.normal(0, 1, INSTRUCTIONS)
-    parts = []
-    length_baseline = rng.integers(500, 3000, INSTRUCTIONS)
-    for model in range(n_models):
-        length_model = rng.integers(300, 3000, INSTRUCTIONS)
-        shorter = np.tanh((length_baseline - length_model) / 900)
-        eta = -1.0 + 0.05 * model - 0.6 * shorter + 0.5 * difficulty
-        preference = np.clip(rng.beta(expit(eta), 1 - expit(eta)), 1e-6, 1 - 1e-6)
-        parts.append(
+def judgements() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Judgements of 24 models on 805 instructions, difficulties, and gamed judgements."""
+    rng = np.random.default_rng(1)
+    difficulty = rng.normal(size=ITEMS)
+    baseline = rng.gamma(4.0, 500.0, ITEMS)
+    frames = []
+    for model, own in enumerate(np.linspace(-2.5, 0.5, MODELS)):
+        length = rng.gamma(4.0, 400.0, ITEMS)
+        eta = own + difficulty - 1.2 * np.tanh((baseline - length) / 1300.0)
+        wins = rng.random(ITEMS) < special.expit(eta)
+        frames.append(
             pl.DataFrame(
                 {
-                    "item": np.arange(INSTRUCTIONS),
-                    "model": f"model{model:02d}",
-                    "preference": 1 + preference,
-                    "length_model": length_model,
-                    "length_baseline": length_baseline,
+                    "model": [f"model {model:02d}"] * ITEMS,
+                    "item": np.arange(ITEMS),
+                    "preference": 1.0 + np.abs(wins - 0.1 * rng.random(ITEMS)),
+                    "length_model": np.rint(length),
+                    "length_baseline": np.rint(baseline),
                 }
             )
         )
-    items = np.tile(np.arange(INSTRUCTIONS), 2)
-    t = np.tanh(rng.normal(np.repeat([1.0, -1.0], INSTRUCTIONS), 0.5))
+    gamed_t = np.concatenate([rng.normal(0.8, 0.6, ITEMS), rng.normal(-0.8, 0.6, ITEMS)])
     gamed = pl.DataFrame(
-        {"item": items, "preference": 1 + expit(-0.8 * t + 0.5 * difficulty[items]), "t": t}
+        {
+            "item": np.tile(np.arange(ITEMS), 2),
+            "std_delta_len": gamed_t,
+            "preference": 1.0 + special.expit(-np.tanh(gamed_t)),
+        }
     )
-    known = pl.DataFrame({"item": np.arange(INSTRUCTIONS), "difficulty": difficulty})
-    return Judged(pl.concat(parts), known, gamed)
-
-
-def length_controlled(data: Judged, **options: Any) -> es.LengthControlledWinRate:
-    """The estimator with its known difficulty and gamed judgements."""
-    return es.LengthControlledWinRate(difficulty=data.difficulty, gamed=data.gamed, **options)
-
-
-def fitted(estimator: es.LengthControlledWinRate, data: Judged) -> es.LengthControlledWinRate:
-    """The estimator fitted to all models."""
-    return estimator.fit(
-        "preference", "model", "item", "length_model", "length_baseline", data=data.frame
+    return (
+        pl.concat(frames),
+        pl.DataFrame({"item": np.arange(ITEMS), "difficulty": difficulty}),
+        gamed,
     )
 
 
-def controlled(data: Judged, **options: Any) -> Array:
-    """Our length-controlled win rates of all models."""
-    return fitted(length_controlled(data, **options), data).estimate_.value
+def controlled(inference: es.NoInference | es.Bootstrap | str, n_models: int) -> Array:
+    """Controlled win rates of the first models."""
+    frame, difficulty, gamed = judgements()
+    estimator = es.LengthControlledWinRate(
+        difficulty=difficulty,
+        gamed=gamed,
+        inference=inference,  # type: ignore[arg-type]
+    ).fit(*ROLES, data=frame.head(n_models * ITEMS))
+    return estimator.estimate_.value
 
 
-def cross_validated(data: Judged) -> float:
-    """AlpacaEval's documented path for one model: duplicated rows, L1, liblinear, ten Cs, 5 folds.
+def peer_designs() -> list[tuple[Array, Array, Array]]:
+    """Design matrix, preferences and weights of the first models, gamed rows first."""
+    frame, difficulty, gamed = judgements()
+    d = difficulty["difficulty"].to_numpy()
+    gamed_rows = np.column_stack(
+        [np.tanh(gamed["std_delta_len"]), np.tile(d, 2), np.zeros(2 * ITEMS)]
+    )
+    designs = []
+    for model in range(PEER_MODELS):
+        own = frame.slice(model * ITEMS, ITEMS)
+        delta = (own["length_baseline"] - own["length_model"]).to_numpy()
+        rows = np.column_stack([np.tanh(delta / delta.std(ddof=1)), d, np.ones(ITEMS)])
+        y = np.concatenate([gamed["preference"], own["preference"]]) - 1.0
+        weight = np.repeat([0.1, 1.0], [2 * ITEMS, ITEMS])
+        designs.append((np.vstack([gamed_rows, rows]), y, weight))
+    return designs
 
-    The prediction at equal lengths is in percent.
-    """
-    difficulty = data.difficulty["difficulty"].to_numpy()
-    frame = data.frame
-    length = (frame["length_baseline"] - frame["length_model"]).to_numpy().astype(float)
-    t = np.tanh(length / length.std(ddof=1))
-    items = data.gamed["item"].to_numpy()
-    own = np.column_stack([t, difficulty, np.ones(INSTRUCTIONS)])
-    gamed = np.column_stack([data.gamed["t"].to_numpy(), difficulty[items], np.zeros(len(items))])
-    design = np.concatenate([gamed, own])
-    y = np.concatenate([part["preference"].to_numpy() - 1 for part in (data.gamed, frame)])
-    weight = np.concatenate([np.full(len(items), 0.1), np.ones(INSTRUCTIONS)])
-    rows = np.tile(design, (2, 1))
+
+PEER = (
+    "scikit-learn `LogisticRegressionCV` with AlpacaEval's settings, from the design matrix "
+    f"({PEER_MODELS} models timed, scaled to {MODELS}; its L1 penalty moves the result)"
+)
+
+
+def cross_validated_contest(ours: Callable[[], Array]) -> Contest:
+    """Contest of `ours`, for all models, with the peer."""
+    d = judgements()[1]["difficulty"].to_numpy()
+    designs = peer_designs()
+    return Contest(
+        ours=ours,
+        theirs=lambda: np.array([cross_validated(*design, d) for design in designs]),
+        peer_scale=MODELS / PEER_MODELS,
+        same_result=False,
+    )
+
+
+@benchmark(
+    f"Length-controlled fits of {MODELS} models, from the design matrix",
+    peer=PEER,
+    size=MODELS * ITEMS,
+    min_ratio=200,
+)
+def length_controlled_fit() -> Contest:
+    """Both sides get the design; ours starts at zero and solves to a gradient of 1e-8."""
+    frame, difficulty, gamed = judgements()
+    everyone = np.ones(ITEMS)
+    estimator = es.LengthControlledWinRate(
+        difficulty=difficulty, gamed=gamed, inference=es.NoInference()
+    ).fit(*ROLES, data=frame)
+    design = estimator._refitted()[0]
+    view = ControlledRates()
+
+    def ours() -> Array:
+        fit = ControlledFit.to(
+            design, everyone, penalty=None, strength=1.0, fixed_items=False, view=view
+        )
+        return view.values(design, fit.theta, everyone)
+
+    return cross_validated_contest(ours)
+
+
+@benchmark(
+    f"Length-controlled win rates of {MODELS} models, whole call on a frame",
+    peer=PEER,
+    size=MODELS * ITEMS,
+)
+def length_controlled_call() -> Contest:
+    """Ours also reads, checks and aligns the frame, which the peer is spared."""
+    return cross_validated_contest(lambda: controlled(es.NoInference(), MODELS))
+
+
+def cross_validated(x: Array, y: Array, weight: Array, difficulty: Array) -> float:
+    """Fit duplicated rows, fold by row, as AlpacaEval does."""
     labels = np.repeat([1, 0], len(y))
-    groups = np.tile(np.arange(len(y)), 2)
-    folds = list(GroupKFold(5).split(rows, labels, groups))
+    weights = np.concatenate([weight * y, weight * (1.0 - y)])
+    rows = np.tile(np.arange(len(y)), 2)
+    folds = list(GroupKFold(5).split(np.tile(x, (2, 1)), labels, rows))
     model = LogisticRegressionCV(
         Cs=10,
+        cv=folds,
         penalty="l1",
         solver="liblinear",
         fit_intercept=False,
-        cv=folds,
-        scoring="neg_log_loss",
+        random_state=123,
         tol=1e-4,
         max_iter=100,
-        random_state=123,
+        scoring="neg_log_loss",
     )
     with warnings.catch_warnings():
-        # scikit-learn 1.8 renames the options; 1.7 does not know the new names.
-        warnings.simplefilter("ignore", FutureWarning)
-        model.fit(rows, labels, sample_weight=np.concatenate([weight * y, weight * (1 - y)]))
-    theta = model.coef_[0]
-    return float(100 * expit(theta[1] * difficulty + theta[2]).mean())
+        warnings.simplefilter("ignore", FutureWarning)  # of the names of its options
+        fitted = model.fit(np.tile(x, (2, 1)), labels, sample_weight=weights)
+    theta = fitted.coef_[0]
+    return float(100.0 * special.expit(theta[1] * difficulty + theta[2]).mean())
 
 
 @benchmark(
-    "Length-controlled win rate of one model, with standard error (peer: point only)",
-    peer="scikit-learn `LogisticRegressionCV`, AlpacaEval's settings",
-    size=INSTRUCTIONS,
-    runs=15,
-)
-def length_control() -> Contest:
-    """Whole call, from the frame to the standard error; the peer's L1 penalty is almost none."""
-    data = judged(1)
-    return Contest(ours=lambda: controlled(data), theirs=lambda: cross_validated(data))
-
-
-@benchmark(
-    f"Length-controlled fits of {LC_MODELS} models: design, coefficients, averages",
-    peer="the same (one model, scaled)",
-    size=LC_MODELS * INSTRUCTIONS,
-    min_ratio=200,
-)
-def length_control_fits() -> Contest:
-    """What the reference does for each model, from validated columns and without errors."""
-    data, single = judged(LC_MODELS), judged(1)
-    estimator = length_controlled(data, inference=es.NoInference())
-    columns = fitted(estimator, data)._fitted_columns()
-    weights = np.ones(INSTRUCTIONS)
-    return Contest(
-        ours=lambda: estimator._evaluate(estimator._prepare(columns), weights),
-        theirs=lambda: cross_validated(single),
-        peer_scale=LC_MODELS,
-        same_result=False,
-    )
-
-
-@benchmark(
-    f"Length-controlled win rates of {LC_MODELS} models, from the frame to the joint covariance",
-    peer="the same (one model, scaled, points only)",
-    size=LC_MODELS * INSTRUCTIONS,
-)
-def length_control_leaderboard() -> Contest:
-    """Includes intake, and influence values of every instruction."""
-    data, single = judged(LC_MODELS), judged(1)
-    return Contest(
-        ours=lambda: controlled(data),
-        theirs=lambda: cross_validated(single),
-        peer_scale=LC_MODELS,
-        same_result=False,
-    )
-
-
-@benchmark(
-    f"Length-controlled win rates of {LC_MODELS} models, {LC_REPLICATES:,} bootstrap refits",
-    size=LC_MODELS * INSTRUCTIONS,
+    f"Bootstrap of 24 length-controlled win rates, {REFITS:,} replicates, every model refitted",
+    size=MODELS * ITEMS,
     max_seconds=30.0,
-    runs=1,
+    runs=2,
 )
-def length_control_bootstrap() -> Contest:
-    """Instructions are drawn; all models and the gamed rows see the same draw."""
-    data = judged(LC_MODELS)
-    inference = es.Bootstrap(n_resamples=LC_REPLICATES, rng=0)
-    return Contest(ours=lambda: controlled(data, inference=inference))
+def length_controlled_bootstrap() -> Contest:
+    """A replicate is 24 fits."""
+    return Contest(ours=lambda: controlled(es.Bootstrap(n_resamples=REFITS, rng=0), MODELS))
+
+
+@cache
+def battles() -> pl.DataFrame:
+    """Battles of 100 models by 10^5 users; four controls matter."""
+    rng = np.random.default_rng(2)
+    a = rng.integers(0, PLAYERS, BATTLES)
+    b = (a + rng.integers(1, PLAYERS, BATTLES)) % PLAYERS
+    rating = np.linspace(-1.5, 1.5, PLAYERS)
+    columns: dict[str, NDArray[np.generic]] = {}
+    eta = rating[a] - rating[b]
+    for slope, name in zip((0.6, 0.1, 0.2, 0.1), CONTROLS, strict=True):
+        left, right = rng.poisson(rng.gamma(2.0, 50.0, (2, BATTLES))).astype(np.float64)
+        columns[f"{name}_a"], columns[f"{name}_b"] = left, right
+        eta += slope * (left - right) / (left + right + 1.0)
+    return pl.DataFrame(
+        {
+            "model_a": a,
+            "model_b": b,
+            "outcome": (rng.random(BATTLES) < special.expit(eta)).astype(np.float64),
+            "user": rng.integers(0, BATTLES // 10, BATTLES),
+            **columns,
+        }
+    )
+
+
+def rated(inference: es.NoInference | es.Bootstrap, cluster: str | None = None) -> es.Estimate:
+    """Ratings in log-odds with four controls."""
+    ratings = es.BradleyTerry(controls=CONTROLS, rating_scale="logit", inference=inference)
+    return ratings.fit("model_a", "model_b", "outcome", data=battles(), cluster=cluster).estimate_
+
+
+def peer_matrix() -> sparse.csr_matrix:
+    """One column per model with +1 and -1, then the scaled contrasts of the controls."""
+    frame = battles()
+    contrasts = []
+    for name in CONTROLS:
+        left, right = frame[f"{name}_a"].to_numpy(), frame[f"{name}_b"].to_numpy()
+        contrast = (left - right) / (left + right + 1.0)
+        contrasts.append(contrast / np.sqrt(np.mean(contrast**2)))
+    rows = np.tile(np.arange(BATTLES), 2)
+    signs = np.repeat([1.0, -1.0], BATTLES)
+    players = np.concatenate([frame["model_a"], frame["model_b"]])
+    incidence = sparse.csr_matrix((signs, (rows, players)), shape=(BATTLES, PLAYERS))
+    return sparse.hstack([incidence, np.column_stack(contrasts)], format="csr")
+
+
+@benchmark(
+    f"Bradley-Terry ratings, {PLAYERS} models with integer codes, 4 controls",
+    peer="scikit-learn `LogisticRegression` on a ready sparse matrix (lbfgs, no penalty, tol 1e-6)",
+    size=BATTLES,
+    min_ratio=5,
+    runs=5,
+)
+def bradley_terry() -> Contest:
+    """Ours makes its contrasts from the frame and solves to a gradient of 1e-8."""
+    x = peer_matrix()
+    wins = battles()["outcome"].to_numpy() > 0.5
+
+    def theirs() -> Array:
+        fitted = LogisticRegression(
+            C=np.inf, fit_intercept=False, solver="lbfgs", tol=1e-6, max_iter=1000
+        ).fit(x, wins)
+        theta = np.array(fitted.coef_[0])
+        theta[:PLAYERS] -= theta[:PLAYERS].mean()
+        return theta
+
+    return Contest(ours=lambda: rated(es.NoInference()).value, theirs=theirs)
+
+
+@benchmark(
+    "Bradley-Terry ratings, 100 bootstrap replicates clustered by 100,000 users",
+    size=BATTLES,
+    max_seconds=30.0,
+    runs=2,
+)
+def bradley_terry_bootstrap() -> Contest:
+    """A replicate is a refit of 104 parameters."""
+    inference = es.Bootstrap(n_resamples=100, rng=0)
+    return Contest(ours=lambda: rated(inference, cluster="user").standard_error)

@@ -37,6 +37,16 @@ VERBS: dict[str, Verb] = {
         "discrimination.mistakes:MistakeAnalysis",
         "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
     ),
+    "winrate": Verb(
+        "winrate.length_controlled:LengthControlledWinRate",
+        "Win rate against a baseline, controlled for length.",
+    ),
+    "raw-win-rate": Verb("winrate.win_rate:WinRate", "Win rate against a baseline."),
+    "wildbench-reward": Verb("winrate.wildbench:WildBenchReward", "WildBench's pairwise reward."),
+    "wildbench-score": Verb("winrate.wildbench:WildBenchScore", "WildBench's score."),
+    "bradley-terry": Verb(
+        "winrate.bradley_terry:BradleyTerry", "Ratings of models from pairwise battles."
+    ),
 }
 
 

@@ -78,7 +78,11 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_verbs_are_those_of_the_registry():
     import evalstats.discrimination.auprc
     import evalstats.discrimination.auroc
-    import evalstats.discrimination.mistakes  # noqa: F401
+    import evalstats.discrimination.mistakes
+    import evalstats.winrate.bradley_terry
+    import evalstats.winrate.length_controlled
+    import evalstats.winrate.wildbench
+    import evalstats.winrate.win_rate  # noqa: F401
 
     listed = {
         verb: spec.home.split(":")[1] for verb, spec in VERBS.items() if verb not in ("demo",)

@@ -49,7 +49,9 @@ def estimator_command(estimator: type[Estimator]) -> Callable[..., None]:
             annotation=Annotated[
                 Path,
                 typer.Argument(
-                    help="Parquet, CSV, TSV, NDJSON/JSONL or Arrow/Feather file.", metavar="FILE"
+                    help="Parquet, CSV, TSV, NDJSON/JSONL or Arrow/Feather file, or AlpacaEval's "
+                    "annotations.json.",
+                    metavar="FILE",
                 ),
             ],
         ),

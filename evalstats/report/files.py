@@ -19,7 +19,7 @@ def scan_table(path: Path) -> pl.LazyFrame:
     Parameters
     ----------
     path : Path
-        Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file.
+        Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file, or an AlpacaEval ``annotations.json``.
 
     Returns
     -------
@@ -107,6 +107,16 @@ def _scan_arrow(path: Path) -> pl.LazyFrame:
     return frame
 
 
+def _scan_alpaca(path: Path) -> pl.LazyFrame:
+    """Judgements of AlpacaEval, the one JSON document with a known meaning."""
+    from evalstats.winrate.readers import read_alpaca_annotations
+
+    judgements = read_alpaca_annotations(path)
+    return judgements.rename(
+        {"len_model": "length_model", "len_baseline": "length_baseline"}
+    ).lazy()
+
+
 READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".parquet": pl.scan_parquet,
     ".csv": _scan_csv,
@@ -116,4 +126,5 @@ READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".arrow": _scan_arrow,
     ".feather": _scan_arrow,
     ".ipc": _scan_arrow,
+    ".json": _scan_alpaca,
 }

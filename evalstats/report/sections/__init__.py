@@ -10,6 +10,7 @@ from evalstats.report.sections.discrimination import (
     mistakes_by_subgroup,
     results_by_subgroup,
 )
+from evalstats.report.sections.winrate import length_controlled_win_rates
 
 SECTIONS: tuple[Callable[[], Section], ...] = (
     malignant_tumours,
@@ -17,4 +18,5 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     mistakes_by_subgroup,
     countries_as_clusters,
     digits_by_class,
+    length_controlled_win_rates,
 )
