@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,9 @@ from evalstats.winrate.fit import ControlledFit, Penalty, Target
 from evalstats.winrate.mediated import Alignment, MediatedEstimator, Preset
 from evalstats.winrate.views import ControlledRates, MediatorEffects, PairRates, View
 from evalstats.winrate.win_rate import require_judgements
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
 
@@ -281,6 +284,28 @@ class LengthControlledWinRate(MediatedEstimator):
             One term for each ordered pair (columns ``model`` and ``opponent``), in percent.
         """
         return self._viewed(PairRates(baseline), "Predicted win rate", bounded=True)
+
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Raw and controlled rate of each model, with an arrow from the one to the other.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **options
+            As in :func:`evalstats.results.displays.plot_leaderboard`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on. Groups and the balanced preset are drawn as a forest plot.
+        """
+        from evalstats.results.displays import plot_leaderboard
+
+        if self._balanced or "group" in self.estimate_.terms.columns:
+            return super().plot(ax, **options)
+        raw = self.diagnostics().select("model", pl.col("raw").alias("estimate")).unique("model")
+        return plot_leaderboard(raw, self.estimate_.to_frame(), ax=ax, **options)
 
     def ranks(self, level: float | None = None) -> pl.DataFrame:
         """Rank of each model with intervals that hold for all models together.
