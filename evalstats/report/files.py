@@ -19,7 +19,8 @@ def scan_table(path: Path) -> pl.LazyFrame:
     Parameters
     ----------
     path : Path
-        Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file, or an AlpacaEval ``annotations.json``.
+        Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file, or AlpacaEval's
+        ``annotations.json``.
 
     Returns
     -------
