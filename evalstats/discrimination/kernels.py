@@ -225,23 +225,6 @@ def partial_auroc(
     return area / total_positive / total_negative
 
 
-def reversed_ranking(
-    positive: NDArray[np.bool_], last_in_block: NDArray[np.bool_], order: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
-    """Ranking of the negatives by falling score turned upside down, classes swapped.
-
-    Its false positive rate is one minus the sensitivity, and its true positive rate the specificity
-    of the given ranking: `partial_auroc` of it is the area over sensitivities from 1 - `max_fpr`.
-    """
-    first_in_block = np.ones_like(last_in_block)
-    first_in_block[1:] = last_in_block[:-1]
-    return (
-        np.ascontiguousarray(~positive[::-1]),
-        np.ascontiguousarray(first_in_block[::-1]),
-        np.ascontiguousarray(order[::-1]),
-    )
-
-
 @kernel
 def split_by_label(
     positive: NDArray[np.bool_], scores: NDArray[np.float64]

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from evalstats.kernels.compile import kernel
 
-N_BINS = 65536
-
 
 class ScoreHistogram(NamedTuple):
     """What the rows of each distinct score add up to; exact, and as long as there are scores.
@@ -86,23 +84,6 @@ def score_histogram(
     )
 
 
-def merge_histograms(a: ScoreHistogram, b: ScoreHistogram) -> ScoreHistogram:
-    """Histogram of the rows of both: the sorted union of the scores. O(m log m).
-
-    Commutative; associative and independent of the partition to the last bit for integer weights.
-    """
-    scores, index = np.unique(np.concatenate((a.scores, b.scores)), return_inverse=True)
-    index_a, index_b = index[: a.scores.size], index[a.scores.size :]
-
-    def added(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        total = np.zeros(scores.size, dtype=x.dtype)
-        total[index_a] += x
-        total[index_b] += y
-        return total
-
-    return ScoreHistogram(scores, *(added(x, y) for x, y in zip(a[1:], b[1:], strict=True)))
-
-
 @kernel
 def binned_auroc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
     """AUROC of weights by ascending score, half ties within each entry. O(m)."""
@@ -116,22 +97,6 @@ def binned_auroc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -
     if P * N <= 0.0:
         return np.nan
     return min(won / (P * N), 1.0)
-
-
-@kernel
-def binned_average_precision(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
-    """Average precision of weights by ascending score, one threshold per entry. O(m)."""
-    P = 0.0
-    N = 0.0
-    total = 0.0
-    for index in range(positive.size - 1, -1, -1):
-        P += positive[index]
-        N += negative[index]
-        if positive[index] > 0.0:
-            total += positive[index] * (P / (P + N))
-    if P <= 0.0:
-        return np.nan
-    return total / P
 
 
 @kernel
@@ -162,16 +127,6 @@ def average_precision_bounds(
     return max(low / P, 0.0), high / P
 
 
-def histogram_auroc(histogram: ScoreHistogram) -> float:
-    """AUROC of all rows in the histogram, exactly as from one pass over them."""
-    return float(binned_auroc(histogram.positive, histogram.negative))
-
-
-def histogram_average_precision(histogram: ScoreHistogram) -> float:
-    """Average precision of all rows in the histogram, exactly as from one pass over them."""
-    return float(binned_average_precision(histogram.positive, histogram.negative))
-
-
 def score_bins(scores: NDArray[Any]) -> NDArray[np.uint16]:
     """Bin of each score: the top 16 bits of its float32 image, made monotone. O(n).
 
@@ -185,19 +140,6 @@ def score_bins(scores: NDArray[Any]) -> NDArray[np.uint16]:
     sign = np.uint32(0x80000000)
     keys = np.where(bits & sign, ~bits, bits | sign)
     return (keys >> np.uint32(16)).astype(np.uint16)
-
-
-def binned_histogram(
-    scores: NDArray[Any], positive: NDArray[np.bool_], weight: NDArray[np.float64] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weight of the positives and the negatives in each of the 65536 bins; add to merge. O(n)."""
-    bins = score_bins(scores)
-    parts = []
-    for rows in (positive, ~positive):
-        row_weight = None if weight is None else weight[rows]
-        counted = np.bincount(bins[rows], weights=row_weight, minlength=N_BINS)
-        parts.append(counted.astype(np.float64))
-    return parts[0], parts[1]
 
 
 def binned_bounds(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> BinnedBounds:

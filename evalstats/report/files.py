@@ -19,7 +19,8 @@ def scan_table(path: Path) -> pl.LazyFrame:
     Parameters
     ----------
     path : Path
-        Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file, or AlpacaEval ``annotations.json``.
+        Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file, AlpacaEval's ``annotations.json`` or
+        Arena battles as JSON.
 
     Returns
     -------
@@ -107,10 +108,14 @@ def _scan_arrow(path: Path) -> pl.LazyFrame:
     return frame
 
 
-def _scan_alpaca(path: Path) -> pl.LazyFrame:
-    """Judgements of AlpacaEval, the one JSON document with a known meaning."""
-    from evalstats.winrate.readers import read_alpaca_annotations
+def _scan_json(path: Path) -> pl.LazyFrame:
+    """The JSON documents with a known meaning: Arena battles, else AlpacaEval's judgements."""
+    from evalstats.winrate.readers import read_alpaca_annotations, read_arena_battles
 
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        start = stream.read(4096)
+    if '"model_a"' in start and '"winner"' in start:
+        return read_arena_battles(path).lazy()
     judgements = read_alpaca_annotations(path)
     return judgements.rename(
         {"len_model": "length_model", "len_baseline": "length_baseline"}
@@ -126,5 +131,5 @@ READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".arrow": _scan_arrow,
     ".feather": _scan_arrow,
     ".ipc": _scan_arrow,
-    ".json": _scan_alpaca,
+    ".json": _scan_json,
 }

@@ -180,7 +180,8 @@ class TestPointValues:
             for row in expected[case]["pROC"]["partial"]:
                 args = ranked(y, np.ascontiguousarray(S[:, row["model"]]))
                 if row["focus"] == "sensitivity":
-                    args = (*kernels.reversed_ranking(*args[:3]), args[3])
+                    # With classes and order exchanged, the rates exchange their roles.
+                    args = ranked(~y.astype(bool), -np.ascontiguousarray(S[:, row["model"]]))
                 width = 1.0 - row["range"][0]
                 area = kernels.partial_auroc(*args, width)
                 if row["correct"]:
