@@ -50,8 +50,22 @@ def roc_curve(
 ) -> RocCurve:
     """ROC curve of validated labels and scores.
 
-    `drop_intermediate` leaves out points halfway between their neighbours, where the second
-    differences of both counts vanish; the curve does not change.
+    Parameters
+    ----------
+    y : bool array (n,)
+        Whether each row is a positive.
+    scores : array (n,)
+        Scores; higher means positive.
+    weight : float64 array (n,), optional
+        Weights of the rows.
+    drop_intermediate : bool
+        Leave out points halfway between their neighbours, where the second differences of both
+        counts vanish; the curve does not change.
+
+    Returns
+    -------
+    RocCurve
+        False positive rates, true positive rates and thresholds, from the highest score down.
     """
     false_positive, true_positive, thresholds = _points(y, scores, weight)
     if drop_intermediate and thresholds.size > 2:
@@ -76,7 +90,21 @@ def precision_recall_curve(
 ) -> PrecisionRecallCurve:
     """Precision-recall curve of validated labels and scores.
 
-    `drop_intermediate` leaves out the inner points of a run of equal recall.
+    Parameters
+    ----------
+    y : bool array (n,)
+        Whether each row is a positive.
+    scores : array (n,)
+        Scores; higher means positive.
+    weight : float64 array (n,), optional
+        Weights of the rows.
+    drop_intermediate : bool
+        Leave out the inner points of a run of equal recall.
+
+    Returns
+    -------
+    PrecisionRecallCurve
+        Precision, recall and thresholds, from the lowest score up, ending at recall 0.
     """
     false_positive, true_positive, thresholds = _points(y, scores, weight)
     if drop_intermediate and thresholds.size > 1:
