@@ -26,7 +26,6 @@ from evalstats.discrimination.ranked import (
     Average,
     Component,
     Multiclass,
-    Prepared,
 )
 from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
@@ -127,6 +126,9 @@ class AUPRC(MergeableRanking):
     metric: ClassVar[str] = "AUPRC"
     verb: ClassVar[str] = "auprc"
     curve_kind: ClassVar[CurveKind] = "precision_recall"
+    bounds_prefix: ClassVar[str] = "ap"
+    # Average precision 0 or 1 concerns the positives alone, unlike AUROC.
+    boundary_counts: ClassVar[tuple[str, ...]] = ("n_positive",)
     scale: ClassVar[ScaleName] = "logit"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool | None] = True
@@ -284,10 +286,9 @@ class AUPRC(MergeableRanking):
     def _statistic_influence(self, component: Component, weights: Array) -> Array:
         return average_precision_influence(*component.ranking, weights)
 
-    def _design_strata(self, columns: Columns) -> NDArray[np.int64] | None:
-        if self.sampling == "random":
-            return None
-        return columns.single["y_true"].astype(np.int64)
+    @property
+    def _strata_are_classes(self) -> bool:
+        return self.sampling == "stratified"
 
     def _analytic_interval(self, columns: Columns) -> str:  # noqa: ARG002
         return self.interval
@@ -295,10 +296,6 @@ class AUPRC(MergeableRanking):
     def _analytic_name(self, columns: Columns) -> str:
         robust = "cluster-robust " if columns.cluster is not None else ""
         return f"{robust}influence-function standard errors ({self.interval} interval)"
-
-    def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:
-        # Average precision 0 or 1 concerns the positives alone, unlike AUROC.
-        return {"n_positive": super()._support(columns, prepared)["n_positive"]}
 
     def _remarks(self, columns: Columns) -> list[str]:
         remarks = [f"prevalence taken as {'random' if self.sampling == 'random' else 'fixed'}"]

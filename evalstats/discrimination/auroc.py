@@ -88,6 +88,8 @@ class AUROC(MergeableRanking):
     metric: ClassVar[str] = "AUROC"
     verb: ClassVar[str] = "auroc"
     curve_kind: ClassVar[CurveKind] = "roc"
+    bounds_prefix: ClassVar[str] = "auroc"
+    boundary_counts: ClassVar[tuple[str, ...]] = ("n_positive", "n_negative")
     scale: ClassVar[ScaleName] = "logit"
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool | None] = True
@@ -220,9 +222,10 @@ class AUROC(MergeableRanking):
     def _statistic_influence(self, component: Component, weights: Array) -> Array:
         return auroc_influence(*component.ranking, weights)
 
-    def _design_strata(self, columns: Columns) -> NDArray[np.int64] | None:
+    @property
+    def _strata_are_classes(self) -> bool:
         # DeLong scales by class. With several classes rows, and so class shares, are random.
-        return columns.single["y_true"].astype(np.int64) if self.multiclass == "raise" else None
+        return self.multiclass == "raise"
 
     def _analytic_interval(self, columns: Columns) -> str:  # noqa: ARG002
         return self.interval

@@ -1,5 +1,6 @@
 """AUROC and AUPRC from mergeable summaries: exact distinct scores, or 65536 bins with bounds."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from evalstats.data.columns import Columns
 from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands, sample_units
 from evalstats.discrimination.point import EXACT_INTEGERS
-from evalstats.discrimination.ranked import Component, RankingEstimator
+from evalstats.discrimination.ranked import Component, Prepared, RankingEstimator
 from evalstats.discrimination.state import binned_bounds, score_bins, score_histogram
 from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource
@@ -152,9 +153,8 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         covariance = np.full((len(parts), len(parts)), np.nan)
         np.fill_diagonal(covariance, variance)
         counts = np.array([counts for _, _, counts in summaries])
-        support = {"n_positive": counts[:, 0]}
-        if self.metric == "AUROC":
-            support["n_negative"] = counts[:, 1]
+        sizes = {"n_positive": counts[:, 0], "n_negative": counts[:, 1]}
+        support = {name: sizes[name] for name in self.boundary_counts}
         if state == "binned":
             support |= self._bounds(parts, names, options.get("tolerance"))
         notes = ["covariances between models are not kept in a summary"] if len(parts) > 1 else []
@@ -181,6 +181,20 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
 
     interval: str
     curve_kind: ClassVar[CurveKind]
+    bounds_prefix: ClassVar[str]
+    boundary_counts: ClassVar[tuple[str, ...]]
+
+    @property
+    @abstractmethod
+    def _strata_are_classes(self) -> bool:
+        """Whether the standard error takes the class sizes as fixed."""
+
+    def _design_strata(self, columns: Columns) -> NDArray[np.int64] | None:
+        return columns.single["y_true"].astype(np.int64) if self._strata_are_classes else None
+
+    def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:
+        counts = super()._support(columns, prepared)
+        return {name: counts[name] for name in self.boundary_counts}
 
     def curves(self, *, n_resamples: int = 200) -> pl.DataFrame:
         """Curve of every model on a grid, with a pointwise bootstrap band.
@@ -221,8 +235,9 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         component = Component.of(positive, np.concatenate([scores, scores]))
         value = self._statistic(component, weight)
         influence = self._statistic_influence(component, weight)
-        by_class = self.metric == "AUROC" or getattr(self, "sampling", "random") == "stratified"
-        strata = [positive, ~positive] if by_class else [np.ones(2 * size, dtype=bool)]
+        strata = (
+            [positive, ~positive] if self._strata_are_classes else [np.ones(2 * size, dtype=bool)]
+        )
         variance = sum(
             _stratum_variance(influence[rows], weight[rows], squares[rows], count[rows])
             for rows in strata
@@ -237,12 +252,11 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
     def _bounds(
         self, parts: list[pl.DataFrame], names: list[str], tolerance: float | None
     ) -> dict[str, Array]:
-        prefix = "auroc" if self.metric == "AUROC" else "ap"
         limits = []
         for name, part in zip(names, parts, strict=True):
             bounds = binned_bounds(part["positive"].to_numpy(), part["negative"].to_numpy())
-            low = getattr(bounds, f"{prefix}_low")
-            high = getattr(bounds, f"{prefix}_high")
+            low = getattr(bounds, f"{self.bounds_prefix}_low")
+            high = getattr(bounds, f"{self.bounds_prefix}_high")
             if tolerance is not None and (high - low) / 2 > tolerance:
                 raise InputError(
                     f"the binned state bounds {self.metric} of {name!r} to "
