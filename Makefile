@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FLOORS := .venv-floors
+BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-floors simulation lint format docs bench clean
@@ -64,9 +65,16 @@ docs: $(STAMP)
 	@$(BIN)/sphinx-build -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "Documentation: docs/_build/html/index.html"
 
-bench: $(STAMP)
-	@$(BIN)/python -m benchmarks
+# The peers bring PyTorch and more, which neither users nor tests of evalstats need.
+$(BENCH)/.installed: pyproject.toml
+	@$(PYTHON) -m venv $(BENCH)
+	@echo "Installing evalstats and its peers into $(BENCH) (several minutes the first time)"
+	@$(BENCH)/bin/python -m pip install -qq --disable-pip-version-check --editable ".[all,bench]"
+	@touch $@
+
+bench: $(BENCH)/.installed
+	@$(BENCH)/bin/python -m benchmarks
 
 clean:
-	rm -rf $(FLOORS) demo-report docs/_build docs/api/generated dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(FLOORS) $(BENCH) demo-report docs/_build docs/api/generated dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find evalstats tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

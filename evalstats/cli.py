@@ -23,10 +23,13 @@ class Verb(NamedTuple):
         a function with typer annotations, for a verb that wants its own.
     summary : str
         One line for ``evalstats --help``.
+    fits : tuple of str
+        Names of the estimators that a function of its own fits.
     """
 
     home: str
     summary: str
+    fits: tuple[str, ...] = ()
 
 
 VERBS: dict[str, Verb] = {

@@ -114,9 +114,21 @@ class Estimator(Configured, ABC):
         """Labels of the values, in the order of ``_evaluate``."""
         return [{"metric": self.metric, "model": model} for model in columns.model_names]
 
-    def _design_strata(self, columns: Columns) -> NDArray[np.int64] | None:  # noqa: ARG002
-        """Strata of the analytic standard error, such as the classes in DeLong's method."""
+    def _read(self, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        """Bring role arguments that are no columns of numbers into the form of `Records`."""
+        return arguments
+
+    def _populations(self, columns: Columns) -> NDArray[np.int64] | None:  # noqa: ARG002
+        """Code of the population that each row was drawn from, where there are several.
+
+        Samples from several populations (normal and anomalous images) are independent and of
+        fixed size, in the analytic standard error and in the bootstrap alike.
+        """
         return None
+
+    def _design_strata(self, columns: Columns) -> NDArray[np.int64] | None:
+        """Strata of the analytic standard error, such as the classes in DeLong's method."""
+        return self._populations(columns)
 
     def _default_inference(self, columns: Columns) -> Inference:
         return Analytic() if self._has_influence(columns) else Bootstrap(rng=0)
@@ -206,6 +218,7 @@ class Estimator(Configured, ABC):
     ) -> Columns:
         self._check_params()
         roles = self._active_roles()
+        arguments = self._read(arguments)
         stratify = self.inference.stratify if isinstance(self.inference, Bootstrap) else None
         names = [role.name for role in roles]
         if stratify is not None and not (isinstance(stratify, str) and stratify in names):
@@ -328,24 +341,35 @@ class Estimator(Configured, ABC):
     def _part_units(
         self, sample: Columns, rows: NDArray[np.int64] | None, units: Units
     ) -> tuple[Units, NDArray[np.int64] | None]:
-        strata = None if sample.cluster is not None else self._design_strata(sample)
+        clustered = sample.cluster is not None
+        strata = self._sampled_populations(sample) if clustered else self._design_strata(sample)
         if rows is None:
             return replace(units, stratum=strata), None
         if sample.cluster is None:
             return Units(sample.n, sample.n, None, sample.weight, strata), rows
         unit_ids, local = np.unique(sample.cluster, return_inverse=True)
         codes = local.astype(np.int64, copy=False).ravel()
-        return Units(sample.n, len(unit_ids), codes, sample.weight, None), unit_ids
+        return Units(sample.n, len(unit_ids), codes, sample.weight, strata), unit_ids
+
+    def _sampled_populations(self, columns: Columns) -> NDArray[np.int64] | None:
+        """Populations, unless a cluster spans two of them and so their samples depend."""
+        populations = self._populations(columns)
+        if populations is None or columns.cluster is None:
+            return populations
+        return populations if _nested(columns.cluster, populations) else None
 
     def _resampling_strata(
         self, columns: Columns, method: Inference, independent: bool
     ) -> NDArray[np.int64] | None:
         strata = columns.group if independent and columns.group is not None else None
+        layers = [self._sampled_populations(columns)]
         if isinstance(method, Bootstrap) and method.stratify is not None:
             named = isinstance(method.stratify, str) and method.stratify in columns.single
-            column = columns.single[str(method.stratify) if named else "stratify"]
-            codes, labels = dense_codes(column)
-            strata = codes if strata is None else strata * len(labels) + codes
+            layers.append(columns.single[str(method.stratify) if named else "stratify"])
+        for layer in layers:
+            if layer is not None:
+                codes, labels = dense_codes(layer)
+                strata = codes if strata is None else strata * len(labels) + codes
         return strata
 
     def _assemble(
@@ -446,8 +470,13 @@ def _groups_independent(columns: Columns) -> bool:
     """Whether no cluster spans two groups."""
     if columns.group is None or columns.cluster is None:
         return True
-    pairs = columns.cluster * (int(columns.group.max()) + 1) + columns.group
-    return len(np.unique(pairs)) == len(np.unique(columns.cluster))
+    return _nested(columns.cluster, columns.group)
+
+
+def _nested(cluster: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
+    """Whether `codes` are constant within every cluster."""
+    pairs = cluster * (int(codes.max()) + 1) + codes
+    return len(np.unique(pairs)) == len(np.unique(cluster))
 
 
 def _term_frame(

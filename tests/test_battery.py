@@ -745,7 +745,8 @@ def test_every_row_missing_under_omit(cls):
 def test_command_line_verb(cls):
     cli = pytest.importorskip("evalstats.cli")
 
-    assert cli.VERBS[cls.verb].home.endswith(f":{cls.__name__}")
+    verb = cli.VERBS[cls.verb]
+    assert verb.home.endswith(f":{cls.__name__}") or cls.__name__ in verb.fits
 
 
 def test_documentation_page(cls):

@@ -1,8 +1,9 @@
 """Roles and the validated columns that fill them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,22 @@ from numpy.typing import NDArray
 from evalstats.errors import InputError
 
 Column = NDArray[Any]
+
+
+class Records(ABC):
+    """One structured record per sampling unit, such as an image with its maps or detections.
+
+    An estimator whose units are no single numbers brings its data into such a column in ``_read``;
+    weights, clusters, groups and resampling then work as for arrays of numbers.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of units."""
+
+    @abstractmethod
+    def __getitem__(self, units: NDArray[np.int64]) -> Self:
+        """Return the given units, in that order, without copying what they share."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +37,9 @@ class Role:
     ----------
     name : str
         The argument of ``fit`` and, with hyphens, the command-line option.
-    kind : {"label", "score", "code"}
-        Labels are compared for equality, scores are numbers, codes name groups.
+    kind : {"label", "score", "code", "records"}
+        Labels are compared for equality, scores are numbers, codes name groups, records are
+        :class:`Records`.
     per_model : bool
         Several models may each bring their own column.
     matrix : bool
@@ -33,7 +51,7 @@ class Role:
     """
 
     name: str
-    kind: Literal["label", "score", "code"]
+    kind: Literal["label", "score", "code", "records"]
     per_model: bool = False
     matrix: bool = False
     required: bool = True
@@ -47,7 +65,7 @@ class Columns:
     Attributes
     ----------
     single : dict of str to array
-        Roles that all models share.
+        Roles that all models share; an array or :class:`Records`.
     models : dict of str to dict of str to array
         For each role that models bring, model name to its column, in the order given.
     weight : array or None

@@ -7,7 +7,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.data.columns import Column, Columns, Role, dense_codes, require_same_length
+from evalstats.data.columns import (
+    Column,
+    Columns,
+    Records,
+    Role,
+    dense_codes,
+    require_same_length,
+)
 from evalstats.data.frames import Frame, series_to_numpy
 from evalstats.errors import InputError, warn
 
@@ -132,6 +139,8 @@ def _assemble(
 
 
 def _resolve(argument: str, value: object, source: Frame | None) -> Resolved:
+    if isinstance(value, Records):
+        return value, None  # type: ignore[return-value]
     if source is not None and isinstance(value, str):
         return source.column(argument, value)
     if isinstance(value, str):
@@ -201,6 +210,8 @@ def _resolve_models(role: Role, argument: object, source: Frame | None) -> dict[
 
 
 def _resolve_array_models(role: Role, argument: object) -> dict[str, Resolved]:
+    if isinstance(argument, Records):
+        return {role.name: _resolve(role.name, argument, None)}
     if isinstance(argument, str):
         raise InputError(
             f"{role.name}={argument!r} is a name, but no frame was given: pass data=... or an array"
@@ -280,6 +291,8 @@ def _is_missing(value: object) -> bool:
 
 def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
     column, mask = item
+    if isinstance(column, Records):
+        return None
     missing: NDArray[np.bool_] | None = None
     if column.dtype.kind == "f":
         missing = np.isnan(column)
