@@ -99,6 +99,10 @@ class Estimator(Configured, ABC):
     def _evaluate(self, prepared: Any, weights: Array) -> Array:
         """Values of all terms under the given row weights; NaN where undefined."""
 
+    def _population_value(self, prepared: Any, weights: Array) -> Array | None:  # noqa: ARG002
+        """Values of the data seen as a population, where `_evaluate` corrects a bias; else None."""
+        return None
+
     def _influence(self, prepared: Any, weights: Array) -> Array:  # noqa: ARG002
         """Derivative (n_rows, k) of the values by each row's weight, where a form is known."""
         raise AssertionError("only called where _has_influence says so")
@@ -336,7 +340,12 @@ class Estimator(Configured, ABC):
                 )
             )
         value = np.concatenate([part.evaluate(part.units.row_weight) for part in parts])
-        return Problem(units, parts, value, independent)
+        truths = [
+            self._population_value(item, part.units.row_weight)
+            for item, part in zip(prepared, parts, strict=True)
+        ]
+        known = [truth for truth in truths if truth is not None]
+        return Problem(units, parts, value, independent, np.concatenate(known) if known else None)
 
     def _part_units(
         self, sample: Columns, rows: NDArray[np.int64] | None, units: Units

@@ -166,7 +166,9 @@ def _bootstrap(problem: Problem, method: Bootstrap) -> SamplingDistribution:
     n_failed = int((~defined).sum())
     _check_failed(n_failed, len(replicates), "bootstrap")
     replicates = replicates[defined]
-    support = {"bias": replicates.mean(axis=0) - problem.value}
+    support = {"bias": replicates.mean(axis=0) - problem.replicate_truth}
+    if problem.truth is not None:
+        support["replicate_truth"] = problem.truth
     if covariances is not None:
         support["replicate_covariance"] = covariances[defined]
     if method.interval == "bca":

@@ -90,7 +90,9 @@ def multinomial_counts(
     ``members[offsets[s]:offsets[s + 1]]`` are the units of stratum s. Bounded integers come from
     Lemire's multiplication with rejection, so that they are exactly uniform. O(units).
     """
-    counts[:] = 0.0
+    # One byte per unit keeps the random writes within the cache; a count above 255 has a
+    # probability below 1e-500.
+    drawn_of = np.zeros(members.size, dtype=np.uint8)
     words = np.empty((4, LANES), dtype=np.uint64)
     flat = words.ravel()
     block = np.uint64(0)
@@ -110,9 +112,12 @@ def multinomial_counts(
             for position in range(cursor, stop):
                 product = flat[position] * bound
                 if (product & MASK32) >= threshold:
-                    counts[members[start + np.int64(product >> SHIFT32)]] += 1.0
+                    drawn_of[start + np.int64(product >> SHIFT32)] += np.uint8(1)
                     drawn += 1
             cursor = stop
+    counts[:] = 0.0
+    for position in range(members.size):
+        counts[members[position]] = drawn_of[position]
 
 
 @kernel

@@ -43,7 +43,8 @@ def _interval_phrase(method: Inference, analytic_name: str) -> str:
         return "by the jackknife"
     if isinstance(method, Bootstrap):
         stratified = "stratified " if method.stratify is not None else ""
-        interval = {"bca": "BCa"}.get(method.interval, method.interval)
+        names = {"bca": "BCa", "bias_corrected": "bias-corrected normal"}
+        interval = names.get(method.interval, method.interval)
         return (
             f"by the {stratified}{method.kind} bootstrap ({interval} interval, "
             f"{method.n_resamples} replicates)"
