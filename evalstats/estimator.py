@@ -67,6 +67,7 @@ class Estimator(Configured, ABC):
     scale: ClassVar[ScaleName] = "identity"
     value_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     higher_is_better: ClassVar[bool | None] = None
+    t_reference: ClassVar[bool] = False
     verb: ClassVar[str]
     citation_keys: ClassVar[tuple[str, ...]] = ()
     exceptions: ClassVar[Mapping[str, str]] = {}
@@ -393,7 +394,7 @@ class Estimator(Configured, ABC):
         k = len(problem.value) // len(problem.parts)
         n_active = [int(part.units.active.sum()) for part in problem.parts]
         clustered = problem.units.clustered
-        df = [float(n - 1) if clustered else np.inf for n in n_active]
+        df = [float(n - 1) if clustered or self.t_reference else np.inf for n in n_active]
         support = self._stacked_support(samples, prepared)
         notes = self._notes(samples, prepared, problem, method)
         n_rows = [int((part.units.row_weight > 0).sum()) for part in problem.parts]

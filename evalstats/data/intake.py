@@ -295,7 +295,9 @@ def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
         return None
     missing: NDArray[np.bool_] | None = None
     if column.dtype.kind == "f":
-        missing = np.isnan(column)
+        # The minimum carries NaN on, and needs no array of its own.
+        if column.size and np.isnan(column.min()):
+            missing = np.isnan(column)
     elif column.dtype.kind == "O":
         missing = np.array(
             [

@@ -166,3 +166,26 @@ def exponential_weights(
             total += weights[unit]
         for position in range(start, stop):
             weights[members[position]] *= (stop - start) / total
+
+
+@kernel
+def bernoulli_draws(
+    probability: NDArray[np.float64],
+    key0: np.uint64,
+    key1: np.uint64,
+    replicate: np.uint64,
+    out: NDArray[np.bool_],
+) -> None:
+    """Independent events with the given probabilities, each a function of its place alone. O(n).
+
+    A probability of 0 never and one of 1 always happens; others are met to within 2^-33.
+    """
+    words = np.empty((4, LANES), dtype=np.uint64)
+    flat = words.ravel()
+    block = np.uint64(0)
+    for start in range(0, probability.size, flat.size):
+        philox_blocks(block, replicate, key0, key1, words)
+        block += np.uint64(LANES)
+        for position in range(min(flat.size, probability.size - start)):
+            uniform = (np.float64(flat[position]) + 0.5) / 4294967296.0
+            out[start + position] = uniform < probability[start + position]
