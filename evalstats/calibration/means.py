@@ -53,7 +53,7 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
         means = self._evaluate(prepared, weights)
         return np.asarray(((prepared.values - means[:, np.newaxis]) / weights.sum()).T)
 
-    def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:  # noqa: ARG002
+    def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:
         spread = np.ptp(prepared.values, axis=1)
         if columns.n > 1 and bool((spread == 0).any()):
             message = "every row has the same value: the standard error is 0 and says nothing"
