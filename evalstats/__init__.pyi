@@ -1,3 +1,11 @@
+from evalstats.calibration.balance import BalanceScore as BalanceScore
+from evalstats.calibration.calibration_error import CalibrationError as CalibrationError
+from evalstats.calibration.functions import ace_netcal as ace_netcal
+from evalstats.calibration.functions import ace_nixon as ace_nixon
+from evalstats.calibration.functions import balance_score as balance_score
+from evalstats.calibration.functions import calibration_error as calibration_error
+from evalstats.calibration.functions import calibration_summary as calibration_summary
+from evalstats.calibration.functions import ece as ece
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

@@ -40,6 +40,12 @@ VERBS: dict[str, Verb] = {
         "discrimination.mistakes:MistakeAnalysis",
         "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
     ),
+    "balance-score": Verb(
+        "calibration.balance:BalanceScore", "Accuracy minus mean confidence of probabilities."
+    ),
+    "calibration-error": Verb(
+        "calibration.calibration_error:CalibrationError", "Binned calibration error (ECE)."
+    ),
     "winrate": Verb(
         "winrate.length_controlled:LengthControlledWinRate",
         "Win rate against a baseline, controlled for length.",
