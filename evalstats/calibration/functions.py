@@ -81,7 +81,7 @@ def calibration_error(
     columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
     plain = estimator.rule == Rule(n_bins=n_bins) and not debias
     if plain and columns.extra["classes"] is None and target != "top_label":
-        return plugin_error(one_pass(columns, int(n_bins))[0], norm)
+        return plugin_error(one_pass(columns, int(n_bins)).bins, norm)
     return estimator.point_value(columns)
 
 
@@ -293,12 +293,12 @@ def calibration_summary(
     """
     estimator = CalibrationError(n_bins=n_bins, pos_label=pos_label)
     columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
-    sums, totals = one_pass(columns, int(n_bins))
+    sums = one_pass(columns, int(n_bins))
     return {
-        "ece": plugin_error(sums, 1),
-        "brier_score": float(totals[1] / totals[0]),
-        "balance_score": float(totals[2] / totals[0]),
-        "calibration_in_the_large": float(sums[:, 1].sum() / totals[0]),
+        "ece": plugin_error(sums.bins, 1),
+        "brier_score": sums.brier_score,
+        "balance_score": sums.balance_score,
+        "calibration_in_the_large": sums.calibration_in_the_large,
     }
 
 
@@ -349,6 +349,5 @@ def balance_score(
     estimator = BalanceScore(target=target, pos_label=pos_label, labels=labels)
     columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
     if columns.extra["classes"] is None:
-        _, totals = one_pass(columns, 1)
-        return float(totals[2] / totals[0])
+        return one_pass(columns, 8).balance_score
     return estimator.point_value(columns)

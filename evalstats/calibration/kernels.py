@@ -42,8 +42,8 @@ def weighted_moments(values: Array, weights: Array) -> Array:
 def signed_errors(forecast: Array, outcome: NDArray[np.bool_], out: Array) -> None:
     """Balance of each row: y - p where p >= 1/2, else p - y (Choi et al. 2023). O(n)."""
     for row in range(forecast.size):
-        error = (1.0 if outcome[row] else 0.0) - forecast[row]
-        out[row] = error if forecast[row] >= 0.5 else -error
+        error = np.float64(outcome[row]) - forecast[row]
+        out[row] = error * (2.0 * np.float64(forecast[row] >= 0.5) - 1.0)
 
 
 @kernel
@@ -100,57 +100,49 @@ def bin_sums(
         weight = weights[row]
         sums[place, 0] += weight
         sums[place, 1] += weight * error[row]
-        sums[place, 2] += weight if outcome[row] else 0.0
+        sums[place, 2] += weight * np.float64(outcome[row])
         sums[place, 3] += weight * base[row] if weighted else weight
 
 
 @kernel
 def one_pass_sums(
-    forecast: Array,
-    outcome: NDArray[np.bool_],
-    weights: Array,
-    edges: Array,
-    sums: Array,
-    totals: Array,
+    forecast: Array, outcome: NDArray[np.bool_], weights: Array, edges: Array, sums: Array
 ) -> None:
-    """Bins (right-closed), squared error and balance of unsorted rows in one pass. O(n).
+    """Sums of w, w (y - p) and w (y - p)^2 by bin, outcome and side of one half, unsorted. O(n).
+
+    Bins of equal width, closed at the right. The sums are indexed by what tells rows apart, so
+    that no branch depends on a random row; only forecasts next to an edge are compared with it.
 
     Parameters
     ----------
-    weights : float64 array (n,) or (0,)
-        Empty for rows of weight one.
-    sums : float64 array (2 x bins, 4)
-        As in :func:`bin_sums`.
-    totals : float64 array (3,)
-        Sums of the weights, of squared errors and of balances.
+    weights : float64 array (n,) or (1,)
+        One weight for all rows, or one for each.
+    edges : float64 array (bins + 1,)
+        The exact edges.
+    sums : float64 array (8 bins, 3)
+        Row ``((2 bin + y) 2 + (p >= 1/2)) 2 + parity``; neighbouring rows have different parity, so
+        that an addition need not wait for the one before it.
     """
     n_bins = edges.size - 1
-    weighted = weights.size > 0
-    mass = 0.0
-    squares = 0.0
-    balance = 0.0
+    scale = float(n_bins)
+    step = 1 if weights.size == forecast.size else 0
     for row in range(forecast.size):
         p = forecast[row]
-        weight = weights[row] if weighted else 1.0
-        code = min(int(p * n_bins), n_bins - 1)
-        # Rounding may put a forecast on the wrong side of an edge, never two bins away.
-        if p > edges[code + 1]:
-            code += 1
-        elif p <= edges[code] and code > 0:
-            code -= 1
-        event = 1.0 if outcome[row] else 0.0
-        error = event - p
-        place = code + (row & 1) * n_bins
+        position = p * scale
+        code = int(position)
+        beyond = position - code
+        if beyond < 1e-9 or beyond > 1.0 - 1e-9:
+            code = min(code, n_bins - 1)
+            if p > edges[code + 1]:
+                code += 1
+            elif p <= edges[code] and code > 0:
+                code -= 1
+        weight = weights[row * step]
+        error = np.float64(outcome[row]) - p
+        place = ((2 * code + int(outcome[row])) * 2 + int(p >= 0.5)) * 2 + (row & 1)
         sums[place, 0] += weight
         sums[place, 1] += weight * error
-        sums[place, 2] += weight * event
-        sums[place, 3] += weight * weight
-        mass += weight
-        squares += weight * error * error
-        balance += weight * (error if p >= 0.5 else -error)
-    totals[0] = mass
-    totals[1] = squares
-    totals[2] = balance
+        sums[place, 2] += weight * error * error
 
 
 @kernel

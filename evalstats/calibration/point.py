@@ -1,5 +1,7 @@
 """Point values of one model in a single pass over its rows."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,20 +11,39 @@ from evalstats.data.columns import Columns
 Array = NDArray[np.float64]
 
 
-def one_pass(columns: Columns, n_bins: int) -> tuple[Array, Array]:
-    """Sums of bins of equal width, and totals of weight, squared error and balance.
+class OnePass(NamedTuple):
+    """What one pass over the rows of a model gives.
 
-    Returns
-    -------
-    sums : float64 array (n_bins, 4)
-        As :meth:`evalstats.calibration.binning.FixedBins.sums`.
-    totals : float64 array (3,)
-        Weight, squared errors and balances.
+    Attributes
+    ----------
+    bins : float64 array (bins, 3)
+        Weight, weighted error and weighted outcome of bins of equal width.
+    brier_score, balance_score, calibration_in_the_large : float
+        Weighted means of the squared, the directed and the plain error ``y - p``.
     """
-    forecast = columns.models["y_prob"]["y_prob"]
-    weights = np.empty(0) if columns.weight is None else columns.weight
+
+    bins: Array
+    brier_score: float
+    balance_score: float
+    calibration_in_the_large: float
+
+
+def one_pass(columns: Columns, n_bins: int) -> OnePass:
+    """Sum the rows of one binary model. O(n)."""
+    weights = np.ones(1) if columns.weight is None else columns.weight
     edges = np.arange(n_bins + 1) / n_bins
-    halves = np.zeros((2 * n_bins, 4))
-    totals = np.empty(3)
-    one_pass_sums(forecast, columns.single["y_true"], weights, edges, halves, totals)
-    return halves[:n_bins] + halves[n_bins:], totals
+    rows = np.zeros((8 * n_bins, 3))
+    one_pass_sums(
+        columns.models["y_prob"]["y_prob"], columns.single["y_true"], weights, edges, rows
+    )
+    # Axes: bin, outcome, p >= 1/2, then the three sums.
+    sums = rows.reshape(n_bins, 2, 2, 2, 3).sum(axis=3)
+    mass, error, square = np.moveaxis(sums, -1, 0)
+    total = mass.sum()
+    bins = np.column_stack([mass.sum(axis=(1, 2)), error.sum(axis=(1, 2)), mass[:, 1].sum(axis=1)])
+    return OnePass(
+        bins,
+        float(square.sum() / total),
+        float((error[:, :, 1].sum() - error[:, :, 0].sum()) / total),
+        float(error.sum() / total),
+    )
