@@ -1,3 +1,15 @@
+from evalstats.calibration.binned_terms import murphy_decomposition as murphy_decomposition
+from evalstats.calibration.brier_score import BrierScore as BrierScore
+from evalstats.calibration.brier_score import brier_score as brier_score
+from evalstats.calibration.corp import corp_decomposition as corp_decomposition
+from evalstats.calibration.forecast_tests import hosmer_lemeshow_test as hosmer_lemeshow_test
+from evalstats.calibration.forecast_tests import spiegelhalter_test as spiegelhalter_test
+from evalstats.calibration.log_loss import LogLoss as LogLoss
+from evalstats.calibration.log_loss import log_loss as log_loss
+from evalstats.calibration.reliability import ReliabilityDiagram as ReliabilityDiagram
+from evalstats.calibration.slope import CalibrationSlope as CalibrationSlope
+from evalstats.calibration.slope import calibration_regression as calibration_regression
+from evalstats.calibration.smooth_error import smooth_calibration_error as smooth_calibration_error
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

@@ -2,16 +2,19 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.kernels import bin_of_forecast
 from evalstats.calibration.point import binary_rows
+from evalstats.calibration.probabilities import require_option
 from evalstats.calibration.score_kernels import bin_moments
 from evalstats.errors import InputError
 
 Array = NDArray[np.float64]
+ForecastBinning = Literal["uniform", "unique"]
 TERMS = (
     "reliability",
     "resolution",
@@ -49,10 +52,11 @@ class ForecastBins:
         *,
         n_bins: int = 10,
         bin_edges: ArrayLike | None = None,
-        unique: bool = False,
+        binning: ForecastBinning = "uniform",
     ) -> "ForecastBins":
         """Bins between edges, right-closed, or one for each distinct forecast."""
-        if unique:
+        require_option("binning", binning, ("uniform", "unique"))
+        if binning == "unique":
             centre, code = np.unique(forecast, return_inverse=True)
             return cls(code.astype(np.int64).ravel(), forecast, outcome, centre)
         edges = checked_edges(n_bins, bin_edges)
@@ -139,11 +143,11 @@ def murphy_terms(
     *,
     n_bins: int = 10,
     bin_edges: ArrayLike | None = None,
-    unique: bool = False,
+    binning: ForecastBinning = "uniform",
     unbiased: bool = False,
 ) -> dict[str, float]:
     """Terms of validated rows by name; see :func:`murphy_decomposition`."""
-    bins = ForecastBins.of(forecast, outcome, n_bins=n_bins, bin_edges=bin_edges, unique=unique)
+    bins = ForecastBins.of(forecast, outcome, n_bins=n_bins, bin_edges=bin_edges, binning=binning)
     terms = dict(zip(TERMS, bins.terms(weights).tolist(), strict=True))
     if not unbiased:
         return terms
@@ -170,7 +174,7 @@ def murphy_decomposition(
     *,
     n_bins: int = 10,
     bin_edges: ArrayLike | None = None,
-    unique: bool = False,
+    binning: ForecastBinning = "uniform",
     unbiased: bool = False,
     sample_weight: ArrayLike | None = None,
     pos_label: Hashable | None = None,
@@ -187,8 +191,8 @@ def murphy_decomposition(
         Bins of equal width, closed on the right.
     bin_edges : array-like, optional
         Increasing edges from 0 to 1 instead.
-    unique : bool, default False
-        One bin for each distinct forecast; the terms within bins are then 0.
+    binning : {"uniform", "unique"}
+        Bins between edges, or one for each distinct forecast; the terms within bins are then 0.
     unbiased : bool, default False
         Subtract the bias of finite samples (Ferro and Fricker 2012). A bin with one row
         contributes no correction. With weights, sizes are effective sizes (sum w)^2 / sum w^2.
@@ -211,13 +215,13 @@ def murphy_decomposition(
 
     Notes
     -----
-    O(n); O(n log n) with ``unique``. Murphy (1973); the terms within bins are those of Stephenson,
-    Coelho and Jolliffe (2008), the covariance counted twice.
+    O(n); O(n log n) with ``binning="unique"``. Murphy (1973); the terms within bins are those of
+    Stephenson, Coelho and Jolliffe (2008), the covariance counted twice.
 
     Examples
     --------
     >>> import evalstats as es
-    >>> terms = es.murphy_decomposition([0, 1, 0, 1], [0.2, 0.2, 0.7, 0.7], unique=True)
+    >>> terms = es.murphy_decomposition([0, 1, 0, 1], [0.2, 0.2, 0.7, 0.7], binning="unique")
     >>> round(terms["reliability"], 4), terms["resolution"], terms["uncertainty"]
     (0.065, 0.0, 0.25)
     """
@@ -228,6 +232,6 @@ def murphy_decomposition(
         rows.weights,
         n_bins=n_bins,
         bin_edges=bin_edges,
-        unique=unique,
+        binning=binning,
         unbiased=unbiased,
     )

@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from evalstats.calibration.binned_terms import murphy_terms
+from evalstats.calibration.binned_terms import ForecastBinning, murphy_terms
 from evalstats.calibration.corp import CorpScore
 from evalstats.calibration.point import binary_rows
 from evalstats.calibration.probabilities import require_option
-from evalstats.calibration.proper_scores import ProperScore, ScoreTarget, group_samples, target_of
+from evalstats.calibration.proper_scores import ProperScore, ScoreTarget, target_of
+from evalstats.calibration.samples import group_samples
 from evalstats.calibration.score_kernels import mean_squared_error, squared_errors
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
@@ -145,14 +146,14 @@ class BrierScore(ProperScore):
         *,
         n_bins: int = 10,
         bin_edges: ArrayLike | None = None,
-        unique: bool = False,
+        binning: ForecastBinning = "uniform",
         unbiased: bool = False,
     ) -> pl.DataFrame:
         """Murphy's decomposition of the fitted score over bins of the forecasts.
 
         Parameters
         ----------
-        n_bins, bin_edges, unique, unbiased
+        n_bins, bin_edges, binning, unbiased
             As in :func:`evalstats.murphy_decomposition`.
 
         Returns
@@ -175,7 +176,7 @@ class BrierScore(ProperScore):
                     weights,
                     n_bins=n_bins,
                     bin_edges=bin_edges,
-                    unique=unique,
+                    binning=binning,
                     unbiased=unbiased,
                 )
                 frames.append(pl.DataFrame({"model": [model], **labels, **terms}))
@@ -197,7 +198,7 @@ class BrierScore(ProperScore):
         halved = self.scale_by_half is True or (
             self.scale_by_half == "auto" and forecast.shape[1] <= 2
         )
-        return 0.5 * total if halved else total
+        return np.asarray(0.5 * total if halved else total)
 
 
 def brier_score(

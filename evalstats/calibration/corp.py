@@ -70,9 +70,10 @@ class SortedForecasts:
     def terms(self, weights: Array) -> Array:
         """Values of `TERMS` under the given row weights. O(n)."""
         mean = weighted_mean(self.loss, weights)
-        return self._terms(self.blocks(weights), mean)
+        return self.terms_of(self.blocks(weights), mean)
 
-    def _terms(self, blocks: tuple[Array, Array, NDArray[np.int64]], mean: float) -> Array:
+    def terms_of(self, blocks: tuple[Array, Array, NDArray[np.int64]], mean: float) -> Array:
+        """Values of `TERMS` from the blocks of the fit and the mean score of the forecasts."""
         weight, events, _ = blocks
         mass = float(weight.sum())
         if not mass > 0:
@@ -92,18 +93,11 @@ class SortedForecasts:
         return fitted
 
     def fitted_positions(self, blocks: tuple[Array, Array, NDArray[np.int64]]) -> Array:
-        """Isotonic fit at each position; positions without weight take the block before."""
+        """Isotonic fit at each position; positions without weight belong to the block after."""
         weight, events, end = blocks
         sizes = np.diff(end, prepend=0)
         sizes[-1] += len(self.order) - end[-1]
         return np.repeat(events / weight, sizes)
-
-    def miscalibration_of(self, outcome: NDArray[np.bool_], weights: Array) -> float:
-        """Miscalibration for other outcomes of the same forecasts. O(n)."""
-        ranked = outcome[self.order].astype(np.float64)
-        forecast_losses = losses(self.forecast, outcome[self.order], self.score)
-        mean = weighted_mean(forecast_losses, weights[self.order])
-        return float(self._terms(self.blocks_of(ranked, weights), mean)[0])
 
     def influence(self, weights: Array) -> Array:
         """Derivatives (n, 4) of :meth:`terms` by each row's weight. O(n).

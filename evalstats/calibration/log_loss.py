@@ -148,7 +148,9 @@ class LogLoss(ProperScore):
 
     def _validate(self, columns: Columns) -> Columns:
         # The type in which forecasts came sets what scikit-learn clips to.
-        spacing = {model: spacing_at_one(given) for model, given in columns.models["y_prob"].items()}
+        spacing = {
+            model: spacing_at_one(given) for model, given in columns.models["y_prob"].items()
+        }
         return super()._validate(columns).with_columns(spacing=spacing)
 
     def _losses(self, columns: Columns, forecast: Array, model: str) -> Array:
@@ -206,7 +208,7 @@ class LogLoss(ProperScore):
 def _outside(forecast: Array, spacing: float) -> NDArray[np.bool_]:
     """Rows that clipping changes."""
     changed = (forecast < spacing) | (forecast > 1.0 - spacing)
-    return changed if changed.ndim == 1 else changed.any(axis=1)
+    return np.asarray(changed if changed.ndim == 1 else changed.any(axis=1))
 
 
 def spacing_at_one(given: Column) -> float:

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.calibration.corp import CorpScore, corp_terms
 from evalstats.calibration.means import MeanScore
 from evalstats.calibration.probabilities import require_option
+from evalstats.calibration.samples import group_samples
 from evalstats.data.columns import Columns, Role
-from evalstats.errors import InputError
 from evalstats.estimator import Estimator
 from evalstats.inference.scales import ScaleName
 
@@ -72,23 +72,6 @@ class ProperScore(MeanScore):
                 terms = corp_terms(forecast, sample.single["y_true"], weights, self.corp_score)
                 frames.append(pl.DataFrame({"model": [model], **labels, **terms}))
         return pl.concat(frames)
-
-
-def group_samples(columns: Columns, what: str) -> list[tuple[dict[str, list[str]], Columns]]:
-    """Samples of all groups with the frame column that names them; binary targets only."""
-    if columns.extra.get("classes") is not None:
-        raise InputError(
-            f"{what} is of one event: fit one column, the probability of the positive class"
-        )
-    if columns.group is None:
-        return [({}, columns)]
-    named = []
-    for position, labels in enumerate(columns.group_labels):
-        name = ", ".join(str(label) for label in labels)
-        named.append(
-            ({"group": [name]}, columns.take(np.flatnonzero(columns.group == position)))
-        )
-    return named
 
 
 def target_of(y_prob: ArrayLike) -> ScoreTarget:

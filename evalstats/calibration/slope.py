@@ -187,7 +187,9 @@ class CalibrationSlope(ProbabilityEstimator):
         columns = super()._validate(columns)
         models = columns.models["y_prob"]
         logits = {
-            model: finite_logits("y_prob" if len(models) == 1 else f"y_prob[{model!r}]", p, self.clip)
+            model: finite_logits(
+                "y_prob" if len(models) == 1 else f"y_prob[{model!r}]", p, self.clip
+            )
             for model, p in models.items()
         }
         return columns.with_columns(models={"y_prob": logits})
@@ -261,9 +263,7 @@ def separation(logit: Array, outcome: NDArray[np.bool_], weights: Array) -> str 
     return None
 
 
-def line_influence(
-    logit: Array, outcome: NDArray[np.bool_], weights: Array, value: Array
-) -> Array:
+def line_influence(logit: Array, outcome: NDArray[np.bool_], weights: Array, value: Array) -> Array:
     """Influence (n, 3) of intercept, slope and calibration-in-the-large. O(n)."""
     from scipy.special import expit
 

@@ -10,7 +10,9 @@ Bools = NDArray[np.bool_]
 
 
 @kernel
-def logistic_sums(logit: Array, outcome: Bools, weights: Array, intercept: float, slope: float) -> Array:
+def logistic_sums(
+    logit: Array, outcome: Bools, weights: Array, intercept: float, slope: float
+) -> Array:
     """Deviance / 2, gradient (2) and information (3) of a logistic line. O(n)."""
     sums = np.zeros(6)
     for row in range(logit.size):
