@@ -1,9 +1,17 @@
+from evalstats.calibration.balance import BalanceScore as BalanceScore
 from evalstats.calibration.binned_terms import murphy_decomposition as murphy_decomposition
 from evalstats.calibration.brier_score import BrierScore as BrierScore
 from evalstats.calibration.brier_score import brier_score as brier_score
+from evalstats.calibration.calibration_error import CalibrationError as CalibrationError
 from evalstats.calibration.corp import corp_decomposition as corp_decomposition
 from evalstats.calibration.forecast_tests import hosmer_lemeshow_test as hosmer_lemeshow_test
 from evalstats.calibration.forecast_tests import spiegelhalter_test as spiegelhalter_test
+from evalstats.calibration.functions import ace_netcal as ace_netcal
+from evalstats.calibration.functions import ace_nixon as ace_nixon
+from evalstats.calibration.functions import balance_score as balance_score
+from evalstats.calibration.functions import calibration_error as calibration_error
+from evalstats.calibration.functions import calibration_summary as calibration_summary
+from evalstats.calibration.functions import ece as ece
 from evalstats.calibration.log_loss import LogLoss as LogLoss
 from evalstats.calibration.log_loss import log_loss as log_loss
 from evalstats.calibration.reliability import ReliabilityDiagram as ReliabilityDiagram

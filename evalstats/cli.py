@@ -51,6 +51,12 @@ VERBS: dict[str, Verb] = {
     "calibration-slope": Verb(
         "calibration.slope:CalibrationSlope", "Slope and intercept of a logistic recalibration."
     ),
+    "balance-score": Verb(
+        "calibration.balance:BalanceScore", "Accuracy minus mean confidence of probabilities."
+    ),
+    "calibration-error": Verb(
+        "calibration.calibration_error:CalibrationError", "Binned calibration error (ECE)."
+    ),
     "winrate": Verb(
         "winrate.length_controlled:LengthControlledWinRate",
         "Win rate against a baseline, controlled for length.",

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.kernels import bin_of_forecast
-from evalstats.calibration.point import binary_rows
 from evalstats.calibration.probabilities import require_option
+from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.score_kernels import bin_moments
 from evalstats.errors import InputError
 

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.binned_terms import ForecastBinning, murphy_terms
 from evalstats.calibration.corp import CorpScore
-from evalstats.calibration.point import binary_rows
 from evalstats.calibration.probabilities import require_option
 from evalstats.calibration.proper_scores import ProperScore, ScoreTarget, target_of
+from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.samples import group_samples
 from evalstats.calibration.score_kernels import mean_squared_error, squared_errors
 from evalstats.data.columns import Columns

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalstats.calibration.point import binary_rows
 from evalstats.calibration.probabilities import require_option
+from evalstats.calibration.rows import binary_rows
 from evalstats.kernels.isotonic import pool_adjacent_violators
 from evalstats.kernels.ranking import rank_descending
 

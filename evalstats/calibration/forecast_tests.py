@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalstats.calibration.point import binary_rows
+from evalstats.calibration.rows import binary_rows
 from evalstats.errors import InputError, warn
 
 Array = NDArray[np.float64]

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.calibration.corp import CorpScore
 from evalstats.calibration.kernels import weighted_row_means
 from evalstats.calibration.means import RowValues
-from evalstats.calibration.point import binary_rows
 from evalstats.calibration.probabilities import require_option
 from evalstats.calibration.proper_scores import ProperScore, ScoreTarget, target_of
+from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.score_kernels import log_losses, mean_log_loss
 from evalstats.data.columns import Column, Columns
 from evalstats.data.intake import NanPolicy

@@ -14,10 +14,8 @@ from evalstats.calibration.probabilities import ProbabilityEstimator
 from evalstats.data.columns import Columns
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
-from evalstats.inference.methods import Analytic
 from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
-from evalstats.results.method_text import methods_sentence
 
 Array = NDArray[np.float64]
 MOMENTS = ("weight", "value", "weight2", "value2", "square2")
@@ -53,7 +51,7 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
         means = self._evaluate(prepared, weights)
         return np.asarray(((prepared.values - means[:, np.newaxis]) / weights.sum()).T)
 
-    def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:  # noqa: ARG002
+    def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:
         spread = np.ptp(prepared.values, axis=1)
         if columns.n > 1 and bool((spread == 0).any()):
             message = "every row has the same value: the standard error is 0 and says nothing"
@@ -98,36 +96,8 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
         spread = np.clip(square2 - 2 * mean * value2 + mean**2 * weight2, 0.0, None)
         with np.errstate(divide="ignore", invalid="ignore"):
             variance = np.where(n > 1, spread * n / (n - 1.0) / weight**2, np.nan)
-        covariance = np.full((len(mean), len(mean)), np.nan)
-        np.fill_diagonal(covariance, variance)
-        return Estimate(
-            name=self.metric,
-            unit=self.unit,
-            n_units=int(n[0]),
-            n_clusters=None,
-            inference=Analytic().describe(),
-            level=self.level,
-            terms=table.drop("n", *MOMENTS),
-            value=mean,
-            standard_error=np.sqrt(variance),
-            covariance=covariance,
-            scale=self.scale,
-            interval=("wald" if self.scale == "identity" else self.scale,) * len(mean),
-            df=n - 1.0,
-            residual_df=n - 1.0,
-            n=n.astype(np.int64),
-            higher_is_better=self.higher_is_better,
-            notes=("from a merged state: no covariances between models",),
-            method_text=methods_sentence(
-                f"{self.metric} with {100 * self.level:g}% confidence intervals",
-                self.unit,
-                self.citation_keys,
-                Columns(int(n[0]), {}, {}),
-                Analytic(),
-                "the t interval of a mean",
-            ),
-            citation_keys=self.citation_keys,
-        )
+        terms = table.drop("n", *MOMENTS)
+        return self._merged_estimate(terms, mean, variance, n.astype(np.int64))
 
 
 def model_terms(metric: str, columns: Columns) -> list[dict[str, Hashable]]:

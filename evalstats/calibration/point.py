@@ -1,75 +1,49 @@
-"""Rows of one model for the functions that return plain numbers."""
+"""Point values of one model in a single pass over its rows."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from evalstats.calibration.probabilities import ProbabilityEstimator, probabilities
-from evalstats.data.intake import collect_columns
-from evalstats.data.validation import binary_labels
-from evalstats.errors import InputError
+from evalstats.calibration.kernels import one_pass_sums
+from evalstats.data.columns import Columns
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class BinaryRows:
-    """Validated rows of one model.
+class OnePass(NamedTuple):
+    """What one pass over the rows of a model gives.
 
     Attributes
     ----------
-    outcome : bool array (n,)
-        Whether the event happened.
-    forecast : float64 array (n,)
-        Its probability.
-    weight : float64 array (n,) or None
-        Weight of each row.
+    bins : float64 array (bins, 3)
+        Weight, weighted error and weighted outcome of bins of equal width.
+    brier_score, balance_score, calibration_in_the_large : float
+        Weighted means of the squared, the directed and the plain error ``y - p``.
     """
 
-    outcome: NDArray[np.bool_]
-    forecast: Array
-    weight: Array | None
-
-    @property
-    def given_weights(self) -> Array:
-        """Weights of the rows, empty where there are none."""
-        return np.empty(0) if self.weight is None else self.weight
-
-    @property
-    def weights(self) -> Array:
-        """Weights of the rows, ones where there are none."""
-        return np.ones(len(self.forecast)) if self.weight is None else self.weight
+    bins: Array
+    brier_score: float
+    balance_score: float
+    calibration_in_the_large: float
 
 
-def binary_rows(
-    y_true: ArrayLike,
-    y_prob: ArrayLike,
-    sample_weight: ArrayLike | None,
-    pos_label: Hashable | None = None,
-) -> BinaryRows:
-    """Validate labels, probabilities of the positive class and weights of one model.
-
-    Raises
-    ------
-    InputError
-        If a column cannot be used or `y_prob` has several columns.
-    """
-    columns = collect_columns(
-        ProbabilityEstimator.roles,
-        {"y_true": y_true, "y_prob": y_prob},
-        data=None,
-        sample_weight=sample_weight,
-        cluster=None,
-        by=None,
-        nan_policy="raise",
-        may_be_missing=(),
+def one_pass(columns: Columns, n_bins: int) -> OnePass:
+    """Sum the rows of one binary model. O(n)."""
+    weights = np.ones(1) if columns.weight is None else columns.weight
+    edges = np.arange(n_bins + 1) / n_bins
+    rows = np.zeros((8 * n_bins, 3))
+    one_pass_sums(
+        columns.models["y_prob"]["y_prob"], columns.single["y_true"], weights, edges, rows
     )
-    models = columns.models["y_prob"]
-    if list(models) != ["y_prob"]:
-        raise InputError(
-            "y_prob has several columns: pass the probability of the positive class of one model"
-        )
-    outcome = binary_labels("y_true", columns.single["y_true"], pos_label)
-    return BinaryRows(outcome, probabilities("y_prob", models["y_prob"]), columns.weight)
+    # Axes: bin, outcome, p >= 1/2, then the three sums.
+    sums = rows.reshape(n_bins, 2, 2, 2, 3).sum(axis=3)
+    mass, error, square = np.moveaxis(sums, -1, 0)
+    total = mass.sum()
+    bins = np.column_stack([mass.sum(axis=(1, 2)), error.sum(axis=(1, 2)), mass[:, 1].sum(axis=1)])
+    return OnePass(
+        bins,
+        float(square.sum() / total),
+        float((error[:, :, 1].sum() - error[:, :, 0].sum()) / total),
+        float(error.sum() / total),
+    )

@@ -76,7 +76,7 @@ class ProbabilityEstimator(Estimator):
         widths = {column.shape[1] if column.ndim == 2 else 1 for column in given.values()}
         if len(widths) > 1:
             raise InputError(
-                f"y_prob has models with {sorted(widths)} columns: give every model the same classes"
+                f"y_prob has models with {sorted(widths)} columns: give all the same classes"
             )
         width = widths.pop()
         if width == 1:

@@ -317,14 +317,10 @@ class ReliabilityDiagram(ProbabilityEstimator):
             for forecast in models
         ]
 
-    def _evaluate(
-        self, prepared: list[Item], weights: Array
-    ) -> Array:
+    def _evaluate(self, prepared: list[Item], weights: Array) -> Array:
         return np.concatenate([item.terms(weights) for item in prepared])
 
-    def _influence(
-        self, prepared: list[Item], weights: Array
-    ) -> Array:
+    def _influence(self, prepared: list[Item], weights: Array) -> Array:
         return np.hstack([item.influence(weights) for item in prepared])
 
     def _default_inference(self, columns: Columns) -> Inference:  # noqa: ARG002

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from evalstats.calibration.point import BinaryRows, binary_rows
 from evalstats.calibration.probabilities import ProbabilityEstimator, Target, require_option
+from evalstats.calibration.rows import BinaryRows, binary_rows
 from evalstats.calibration.slope_kernels import fit_logistic_line, logistic_sums
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy

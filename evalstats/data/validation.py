@@ -20,10 +20,8 @@ def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> 
     """
     if column.dtype == np.bool_ and pos_label in (None, True):
         return np.require(column, np.bool_, ["C", "W"])
-    if column.dtype.kind in "iu" and pos_label is None and len(column):
-        # Most labels are 0/1 integers, for which two extremes are all there is to check.
-        if column.min() >= 0 and column.max() <= 1:
-            return np.ascontiguousarray(column.astype(np.bool_))
+    if column.dtype.kind in "iu" and pos_label is None and _zero_or_one(column):
+        return np.ascontiguousarray(column.astype(np.bool_))
     if column.dtype.kind in "biuf" and pos_label is None:
         positive = column == 1
         bad = ~(positive | (column == 0))
@@ -101,6 +99,11 @@ def finite_scores(argument: str, column: Column) -> Column:
     elif column.dtype == np.longdouble and np.dtype(np.longdouble) != np.dtype(np.float64):
         column = column.astype(np.float64)
     return np.ascontiguousarray(column)
+
+
+def _zero_or_one(column: Column) -> bool:
+    # For integers, the commonest labels, two extremes are all there is to check.
+    return bool(len(column) and column.min() >= 0 and column.max() <= 1)
 
 
 def _extremes_finite(column: Column) -> bool:

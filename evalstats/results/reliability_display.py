@@ -88,7 +88,8 @@ def _panels(
     """One panel for each model, each with its histogram."""
     pyplot = require_pyplot()
     n = len(parts)
-    n_columns = min(n, _PANELS_PER_ROW)
+    # Four panels read better in a square.
+    n_columns = 2 if n == 4 else min(n, _PANELS_PER_ROW)
     n_rows = -(-n // n_columns)
     width = column_width if n_columns == 1 else page_width * (n_columns / _PANELS_PER_ROW)
     panel = width / n_columns
@@ -143,7 +144,7 @@ def _overlay_figure(
         )
     strip.set(xlabel=_X_LABEL, ylabel="Share")
     strip.set_ylim(bottom=0)
-    write_legend(strip, handles, [*(wrapped(label, 38) for label in labels), "calibrated"])
+    write_legend(strip, handles, [*(wrapped(label, 38) for label in labels), "perfect calibration"])
     return np.array([[axes], [strip]], dtype=object)
 
 
@@ -151,7 +152,7 @@ def _overlay(axes: "Axes", parts: list[pl.DataFrame], labels: list[str]) -> None
     handles = _curves(axes, parts)
     _frame(axes)
     axes.set_ylabel(_Y_LABEL)
-    write_legend(axes, handles, [*(wrapped(label, 38) for label in labels), "calibrated"])
+    write_legend(axes, handles, [*(wrapped(label, 38) for label in labels), "perfect calibration"])
 
 
 def _curves(axes: "Axes", parts: list[pl.DataFrame]) -> list[Any]:
