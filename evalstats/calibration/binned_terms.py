@@ -1,14 +1,14 @@
 """Murphy's decomposition of the Brier score over bins of the forecasts."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalstats.calibration.kernels import bin_of_forecast
-from evalstats.calibration.probabilities import require_option
+from evalstats.calibration.binning import Rule, make_bins, require_rule
+from evalstats.calibration.probabilities import Events, require_option
 from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.score_kernels import bin_moments
 from evalstats.errors import InputError
@@ -51,18 +51,14 @@ class ForecastBins:
         outcome: NDArray[np.bool_],
         *,
         n_bins: int = 10,
-        bin_edges: ArrayLike | None = None,
+        bin_edges: Sequence[float] | None = None,
         binning: ForecastBinning = "uniform",
     ) -> "ForecastBins":
         """Bins between edges, right-closed, or one for each distinct forecast."""
-        require_option("binning", binning, ("uniform", "unique"))
-        if binning == "unique":
-            centre, code = np.unique(forecast, return_inverse=True)
-            return cls(code.astype(np.int64).ravel(), forecast, outcome, centre)
-        edges = checked_edges(n_bins, bin_edges)
-        places = np.empty(len(forecast), dtype=np.int32)
-        bin_of_forecast(forecast, edges, True, places)
-        present, code = np.unique(places, return_inverse=True)
+        require_bins(n_bins, bin_edges, binning)
+        rule = Rule(binning, n_bins, bin_edges=bin_edges)
+        code = make_bins(Events(forecast, outcome), rule, np.empty(0), False).assigned(np.empty(0))
+        present, code = np.unique(code, return_inverse=True)
         code = code.astype(np.int64).ravel()
         counts = np.bincount(code, minlength=len(present))
         centre = np.bincount(code, forecast, len(present)) / counts
@@ -123,17 +119,10 @@ def _bin_means(sums: Array) -> tuple[float, Array, Array, Array]:
     return mass, sums[:, 0] / mass, sums[:, 2] / sums[:, 0], sums[:, 3] / sums[:, 0]
 
 
-def checked_edges(n_bins: int, bin_edges: ArrayLike | None) -> Array:
-    """Equal widths, or the caller's increasing edges from 0 to 1."""
-    if bin_edges is None:
-        if isinstance(n_bins, bool) or int(n_bins) != n_bins or n_bins < 1:
-            raise InputError(f"n_bins={n_bins!r}: the number of bins is a positive integer")
-        return np.arange(int(n_bins) + 1) / int(n_bins)
-    edges = np.array(bin_edges, dtype=np.float64)
-    increasing = edges.ndim == 1 and edges.size >= 2 and bool((np.diff(edges) > 0).all())
-    if not increasing or edges[0] != 0.0 or edges[-1] != 1.0:
-        raise InputError("bin_edges must increase strictly from 0 to 1, such as [0, 0.2, 0.5, 1]")
-    return edges
+def require_bins(n_bins: int, bin_edges: Sequence[float] | None, binning: ForecastBinning) -> None:
+    """Refuse options that name no bins whose edges are fixed."""
+    require_option("binning", binning, ("uniform", "unique"))
+    require_rule(Rule(binning, n_bins, bin_edges=bin_edges))
 
 
 def murphy_terms(
@@ -142,7 +131,7 @@ def murphy_terms(
     weights: Array,
     *,
     n_bins: int = 10,
-    bin_edges: ArrayLike | None = None,
+    bin_edges: Sequence[float] | None = None,
     binning: ForecastBinning = "uniform",
     unbiased: bool = False,
 ) -> dict[str, float]:
@@ -173,7 +162,7 @@ def murphy_decomposition(
     y_prob: ArrayLike,
     *,
     n_bins: int = 10,
-    bin_edges: ArrayLike | None = None,
+    bin_edges: Sequence[float] | None = None,
     binning: ForecastBinning = "uniform",
     unbiased: bool = False,
     sample_weight: ArrayLike | None = None,
@@ -189,7 +178,7 @@ def murphy_decomposition(
         Probability of the positive class.
     n_bins : int, default 10
         Bins of equal width, closed on the right.
-    bin_edges : array-like, optional
+    bin_edges : sequence of float, optional
         Increasing edges from 0 to 1 instead.
     binning : {"uniform", "unique"}
         Bins between edges, or one for each distinct forecast; the terms within bins are then 0.

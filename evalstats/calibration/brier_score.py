@@ -1,6 +1,6 @@
 """The Brier score."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -145,7 +145,7 @@ class BrierScore(ProperScore):
         self,
         *,
         n_bins: int = 10,
-        bin_edges: ArrayLike | None = None,
+        bin_edges: Sequence[float] | None = None,
         binning: ForecastBinning = "uniform",
         unbiased: bool = False,
     ) -> pl.DataFrame:

@@ -143,7 +143,9 @@ def weighted_mean(values: Array, weights: Array) -> float:
     total = float(weights.sum())
     if not total > 0:
         return np.nan
-    product = float(weights @ values)
+    # An infinite value without weight multiplies to NaN.
+    with np.errstate(invalid="ignore"):
+        product = float(weights @ values)
     if np.isnan(product):
         product = float(weights @ np.where(weights > 0, values, 0.0))
     return product / total

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration import binned_terms, corp
-from evalstats.calibration.binned_terms import ForecastBinning, ForecastBins, checked_edges
+from evalstats.calibration.binned_terms import ForecastBinning, ForecastBins, require_bins
 from evalstats.calibration.corp import CorpScore, SortedForecasts
 from evalstats.calibration.probabilities import ProbabilityEstimator, Target, require_option
 from evalstats.calibration.reliability_curves import (
@@ -216,7 +216,7 @@ class ReliabilityDiagram(ProbabilityEstimator):
         polars.DataFrame
             ``model``, ``group`` (if grouped), ``low``, ``high`` and ``share``.
         """
-        checked_edges(n_bins, None)
+        require_bins(n_bins, None, "uniform")
         frames = []
         for labels, sample in group_samples(self._fitted_columns(), "a reliability diagram"):
             weights = sample_units(sample).row_weight
@@ -302,8 +302,7 @@ class ReliabilityDiagram(ProbabilityEstimator):
         super()._check_params()
         require_option("method", self.method, ("corp", "binned"))
         require_option("score", self.score, ("brier", "log"))
-        require_option("binning", self.binning, ("uniform", "unique"))
-        checked_edges(self.n_bins, None)
+        require_bins(self.n_bins, None, self.binning)
         if self.method == "binned" and self.score != "brier":
             raise InputError("method='binned' decomposes the Brier score only: use method='corp'")
 
