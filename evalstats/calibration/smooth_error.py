@@ -76,7 +76,7 @@ def smooth_calibration_error(
     >>> import evalstats as es
     >>> error = es.smooth_calibration_error([0, 1, 0, 1, 0, 0], [0.3, 0.8, 0.6, 0.9, 0.2, 0.7])
     >>> round(error.value, 3), round(error.width, 3)
-    (0.181, 0.182)
+    (0.25, 0.25)
     """
     rows = binary_rows(y_true, y_prob, sample_weight, pos_label)
     if width is not None and not (np.isfinite(width) and width > 0):
