@@ -18,6 +18,7 @@ _HOME = {
     "Jackknife": "inference.methods",
     "LengthControlledWinRate": "winrate.length_controlled",
     "MistakeAnalysis": "discrimination.mistakes",
+    "ModelRanks": "results.model_ranks",
     "NoInference": "inference.methods",
     "WildBenchReward": "winrate.wildbench",
     "WildBenchScore": "winrate.wildbench",
@@ -32,6 +33,7 @@ _HOME = {
     "calibration_summary": "calibration.functions",
     "citations": "results.citations",
     "ece": "calibration.functions",
+    "rank_models": "results.model_ranks",
     "win_rate": "winrate.win_rate",
 }
 
