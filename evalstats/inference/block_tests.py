@@ -172,7 +172,7 @@ def hierarchical_means(blocks: list[Array], n_resamples: int, rng: RandomSource)
     """
     if int(n_resamples) != n_resamples or n_resamples < 1:
         raise InputError(f"n_resamples must be a positive integer, not {n_resamples!r}")
-    words = tuple(np.uint64(word) for word in random_key(rng))
+    key0, key1 = (np.uint64(word) for word in random_key(rng))
     k = len(blocks)
     everyone = [np.arange(len(block), dtype=np.int64) for block in blocks]
     edges = [np.array([0, len(block)], dtype=np.int64) for block in blocks]
@@ -182,10 +182,12 @@ def hierarchical_means(blocks: list[Array], n_resamples: int, rng: RandomSource)
     means = np.zeros((int(n_resamples), blocks[0].shape[1]))
     for replicate in range(int(n_resamples)):
         stream = replicate * (k + 1)
-        multinomial_counts(members, offsets, *words, np.uint64(stream), block_counts)
+        multinomial_counts(members, offsets, key0, key1, np.uint64(stream), block_counts)
         for chosen in np.repeat(members, block_counts.astype(np.int64)):
             stream += 1
             counts = unit_counts[chosen]
-            multinomial_counts(everyone[chosen], edges[chosen], *words, np.uint64(stream), counts)
+            multinomial_counts(
+                everyone[chosen], edges[chosen], key0, key1, np.uint64(stream), counts
+            )
             means[replicate] += counts @ blocks[chosen] / (len(counts) * k)
     return means

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.errors import InputError
+from evalstats.errors import InputError, warn
 from evalstats.inference.methods import RandomSource
 from evalstats.inference.multiplicity import adjusted_p_values
 from evalstats.inference.permutation import paired_swap_test
@@ -79,10 +79,15 @@ class PairedTest:
         from scipy.stats import ttest_1samp
 
         if np.ptp(difference) == 0:
-            raise InputError(
-                "the difference of two models is the same in every unit, so a t test has no "
-                "variance to divide by: use test='wilcoxon' or test='sign-flip'"
+            # The limit of a variance that goes to zero.
+            warn(
+                "degenerate-variance",
+                "the difference of two models is the same in every unit: the t statistic is "
+                "infinite; use test='wilcoxon' or test='sign-flip'",
             )
+            sign = float(np.sign(difference[0]))
+            wrong = {"two-sided": False, "greater": sign < 0, "less": sign > 0}[self.alternative]
+            return sign * np.inf, float(wrong), "t"
         result = ttest_1samp(difference, 0.0, alternative=self.alternative)
         return float(result.statistic), float(result.pvalue), "t"
 

@@ -136,7 +136,8 @@ class ModelRanks:
 
     def friedman(self, *, level: float = 0.95) -> block_tests.Friedman:
         """Friedman's test over the means of blocks; without blocks every unit is a block."""
-        return block_tests.friedman_test(self._block_values(), level=require_level(level))
+        require_level(level)
+        return block_tests.friedman_test(self._block_values(), level=level)
 
     def post_hoc(self, test: str = "nemenyi", *, adjust: str | None = "holm") -> pl.DataFrame:
         """Tests after Friedman's ("nemenyi" or "conover") of all pairs of models."""
@@ -189,6 +190,7 @@ class ModelRanks:
         """Average-rank diagram with Nemenyi's critical difference."""
         from evalstats.results.rank_display import plot_average_ranks
 
+        require_level(level)
         values = self._block_values()
         rank = rank_tests.average_ranks(values, higher_is_better=self.higher_is_better)
         frame = pl.DataFrame({"model": self.models, "average_rank": rank})
