@@ -13,7 +13,7 @@ from evalstats.results.style import COLORS, NEUTRAL, drawing_axes, page_width, w
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_NAME_WIDTH = 28
+_NAME_WIDTH = 30
 _BAR_STEP = 0.32
 _ROW_STEP = 0.62
 
