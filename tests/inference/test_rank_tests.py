@@ -145,3 +145,13 @@ def test_diagram_joins_what_does_not_differ():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         es.rank_models({"a": [1, 2, 3], "b": [2, 2, 5]}).plot()
+
+
+def test_conover_by_rank_sums(rng):
+    values = rng.random((12, 3)).round(1)
+    ranks = stats.rankdata(values, axis=1)
+    total = ranks.sum(axis=0)
+    error = np.sqrt(2 * (12 * (ranks**2).sum() - (total**2).sum()) / (11 * 2))
+    models = ["a", "b", "c"]
+    frame = block_tests.post_hoc_tests(values, models, "conover", higher_is_better=False)
+    assert frame["statistic"][0] == pytest.approx((total[0] - total[1]) / error)
