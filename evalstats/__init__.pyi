@@ -33,6 +33,8 @@ from evalstats.inference.methods import Jackknife as Jackknife
 from evalstats.inference.methods import NoInference as NoInference
 from evalstats.results.citations import citations as citations
 from evalstats.results.estimate import Estimate as Estimate
+from evalstats.results.model_ranks import ModelRanks as ModelRanks
+from evalstats.results.model_ranks import rank_models as rank_models
 from evalstats.winrate.bradley_terry import BradleyTerry as BradleyTerry
 from evalstats.winrate.length_controlled import LengthControlledWinRate as LengthControlledWinRate
 from evalstats.winrate.wildbench import WildBenchReward as WildBenchReward

@@ -3,10 +3,12 @@
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
+from evalstats.results.rank_display import plot_average_ranks
 from evalstats.results.reliability_display import plot_reliability
 from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 
 __all__ = [
+    "plot_average_ranks",
     "plot_differences",
     "plot_estimates",
     "plot_leaderboard",
