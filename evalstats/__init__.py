@@ -4,7 +4,9 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 _HOME = {
+    "AUPIMO": "anomaly.aupimo",
     "AUPRC": "discrimination.auprc",
+    "AUPRO": "anomaly.aupro",
     "AUROC": "discrimination.auroc",
     "Analytic": "inference.methods",
     "Bootstrap": "inference.methods",
@@ -21,7 +23,9 @@ _HOME = {
     "WildBenchScore": "winrate.wildbench",
     "WinRate": "winrate.win_rate",
     "atomic_mistakes": "discrimination.mistakes",
+    "aupimo": "anomaly.aupimo",
     "auprc": "discrimination.auprc",
+    "aupro": "anomaly.aupro",
     "auroc": "discrimination.auroc",
     "citations": "results.citations",
     "win_rate": "winrate.win_rate",

@@ -1,3 +1,7 @@
+from evalstats.anomaly.aupimo import AUPIMO as AUPIMO
+from evalstats.anomaly.aupimo import aupimo as aupimo
+from evalstats.anomaly.aupro import AUPRO as AUPRO
+from evalstats.anomaly.aupro import aupro as aupro
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

@@ -58,6 +58,10 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "few-items": "too few judgements for the number of coefficients",
         "no-overlap": "all values of a mediator lie on one side of the baseline's",
         "covariance-rank": "fewer units than terms: the joint covariance is singular",
+        "low-resolution": "too few normal pixels lie above the false positive rates of interest",
+        "few-tail-images": "few normal images own the tail that sets the false positive rate",
+        "few-thresholds": "too few thresholds of the grid lie between the bounds",
+        "bound-not-on-grid": "the threshold grid does not meet a bound of the false positive rate",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

@@ -21,7 +21,6 @@ from evalstats.discrimination.curve_kernels import (
     worst_tied_average_precision,
 )
 from evalstats.discrimination.kernels import average_precision_influence, ranked_average_precision
-from evalstats.discrimination.point import unweighted_average_precision
 from evalstats.discrimination.ranked import (
     Average,
     Component,
@@ -31,6 +30,7 @@ from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, InferenceOption
 from evalstats.inference.scales import ScaleName
+from evalstats.kernels.classes import unweighted_average_precision
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
