@@ -40,6 +40,10 @@ VERBS: dict[str, Verb] = {
         "discrimination.mistakes:MistakeAnalysis",
         "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
     ),
+    "aupimo": Verb(
+        "report.localisation:aupimo", "Overlap with each defect at few false alarms.", ("AUPIMO",)
+    ),
+    "aupro": Verb("report.localisation:aupro", "Overlap with each region of a mask.", ("AUPRO",)),
     "winrate": Verb(
         "winrate.length_controlled:LengthControlledWinRate",
         "Win rate against a baseline, controlled for length.",

@@ -51,6 +51,8 @@ class AUPIMO(LocalisationEstimator):
         higher one.
     n_thresholds : int, default 300_000
         Thresholds of the grid.
+    force : bool, default False
+        Accept 30 thresholds of the grid or fewer between the bounds.
     shared_fpr : {"mean", "pooled", "max", "quantile"}
         How the rates of the normal images become one: their mean (the paper), all pixels pooled,
         the largest, or the `shared_quantile` of them.
@@ -113,6 +115,7 @@ class AUPIMO(LocalisationEstimator):
         mode: Literal["exact", "grid"] = "exact",
         ties: Ties = "half",
         n_thresholds: int = 300_000,
+        force: bool = False,
         shared_fpr: SharedRate = "mean",
         shared_quantile: float = 0.95,
         higher_is_anomalous: bool = True,
@@ -125,6 +128,7 @@ class AUPIMO(LocalisationEstimator):
         self.mode = mode
         self.ties = ties
         self.n_thresholds = n_thresholds
+        self.force = force
         self.shared_fpr = shared_fpr
         self.shared_quantile = shared_quantile
         self.higher_is_anomalous = higher_is_anomalous
@@ -317,7 +321,7 @@ class AUPIMO(LocalisationEstimator):
 
     def _check_grid(self) -> None:
         K = self.n_thresholds
-        if isinstance(K, bool) or not isinstance(K, int | np.integer) or K < 2:
+        if not isinstance(K, int | np.integer) or K < 2:
             raise InputError(f"n_thresholds={K!r}: pass a whole number of at least 2")
         if self.shared_fpr != "mean":
             raise InputError("mode='grid' knows shared_fpr='mean' only, as the reference does")
@@ -355,12 +359,15 @@ class AUPIMO(LocalisationEstimator):
         anomalous = anomalous_images(columns)
         if self.mode == "exact" or bool(anomalous.all()) or not bool(anomalous.any()):
             return super()._prepare(columns)
-        blocks, layout = [], None
+        blocks: list[Array] = []
+        layout = None
         for source in self._sources(columns):
             if not isinstance(source, StackPixels):
                 raise AssertionError("states are refused in grid mode")
             layout = source.layout
-            blocks.append(grid_scores(layout, source.maps, self._bounds(), self.n_thresholds))
+            blocks.append(
+                grid_scores(layout, source.maps, self._bounds(), self.n_thresholds, self.force)
+            )
         if layout is None:
             raise AssertionError("there is at least one model")
         return GridPrepared(layout.set_unit, np.concatenate(blocks))
@@ -403,6 +410,7 @@ def aupimo(
     mode: Literal["exact", "grid"] = "exact",
     ties: Ties = "half",
     n_thresholds: int = 300_000,
+    force: bool = False,
     shared_fpr: SharedRate = "mean",
     shared_quantile: float = 0.95,
     higher_is_anomalous: bool = True,
@@ -418,7 +426,7 @@ def aupimo(
         Scores of one model.
     fpr_bounds : (float, float), default (1e-5, 1e-4)
         Range of the shared false positive rate.
-    mode, ties, n_thresholds, shared_fpr, shared_quantile, higher_is_anomalous : object
+    mode, ties, n_thresholds, force, shared_fpr, shared_quantile, higher_is_anomalous : object
         As in :class:`AUPIMO`.
     ignore : array-like (N, H, W) or list of 2-D arrays, optional
         True where a pixel is left out.
@@ -449,6 +457,7 @@ def aupimo(
         mode=mode,
         ties=ties,
         n_thresholds=n_thresholds,
+        force=force,
         shared_fpr=shared_fpr,
         shared_quantile=shared_quantile,
         higher_is_anomalous=higher_is_anomalous,

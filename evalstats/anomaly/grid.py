@@ -39,6 +39,7 @@ def grid_scores(
     maps: ImageStack,
     bounds: Sequence[tuple[float, float]],
     n_thresholds: int,
+    force: bool = False,
 ) -> Array:
     """Score of each anomalous image for each pair of bounds, as the reference computes it.
 
@@ -62,7 +63,7 @@ def grid_scores(
         lambda u: _recall(layout, maps, u, thresholds), list(layout.set_unit), work
     )
     recall = np.array(curves).reshape(len(curves), n_thresholds)
-    return np.stack([_area(rates, recall, lower, upper) for lower, upper in bounds])
+    return np.stack([_area(rates, recall, lower, upper, force) for lower, upper in bounds])
 
 
 def grid_thresholds(ordered: Sequence[NDArray[np.floating]], n_thresholds: int) -> NDArray:  # type: ignore[type-arg]
@@ -86,7 +87,7 @@ def threshold_index(rates: Array, level: float) -> int:
     return int(np.argmin(np.abs(rates - level)))
 
 
-def _area(rates: Array, recall: Array, lower: float, upper: float) -> Array:
+def _area(rates: Array, recall: Array, lower: float, upper: float, force: bool) -> Array:
     """Trapezoid of the recall over the logarithm of the rate, between the snapped bounds."""
     first, last = threshold_index(rates, upper), threshold_index(rates, lower)
     _check_achieved(rates, lower, last)
@@ -100,10 +101,10 @@ def _area(rates: Array, recall: Array, lower: float, upper: float) -> Array:
         axis = np.log(rates[part])[::-1]
     finite = np.isfinite(axis)
     axis = axis[finite]
-    if len(axis) <= FEWEST_POINTS:
+    if len(axis) <= FEWEST_POINTS and not force:
         raise InputError(
             f"only {len(axis)} thresholds of the grid lie between the bounds ({lower:g}, "
-            f"{upper:g}): use mode='exact' or more n_thresholds"
+            f"{upper:g}): use mode='exact', more n_thresholds, or force=True"
         )
     if len(axis) < FEW_POINTS:
         warn("few-thresholds", f"only {len(axis)} thresholds of the grid lie between the bounds")
@@ -127,7 +128,7 @@ def _check_achieved(rates: Array, level: float, index: int) -> None:
         )
 
 
-def _floating(maps: ImageStack, unit: int) -> NDArray[np.floating]:  # type: ignore[type-arg]
+def _floating(maps: ImageStack, unit: int) -> NDArray[np.floating]:
     image = maps.image(int(unit))
     return image if image.dtype.kind == "f" else image.astype(np.float64)
 

@@ -72,12 +72,13 @@ class ImageStack(Records):
         """Units with a missing value: masked, or NaN among the pixels."""
         found = np.zeros(len(self), dtype=bool) if self.missing is None else self.missing.copy()
         # A finite sum proves finite pixels at the speed of memory; only other sums are looked into.
-        sums = parallel_map(self._is_suspicious, list(range(len(self))), _work(self))
+        sums = parallel_map(self.is_suspicious, list(range(len(self))), _work(self))
         for unit in np.flatnonzero(sums):
-            found[unit] |= bool(np.isnan(self.image(unit)).any())
+            found[unit] |= bool(np.isnan(self.image(int(unit))).any())
         return found if bool(found.any()) else None
 
-    def _is_suspicious(self, unit: int) -> bool:
+    def is_suspicious(self, unit: int) -> bool:
+        """Whether the pixels of a unit may not be finite; false means that all are."""
         image = self.image(unit)
         if image.dtype.kind != "f":
             return False
@@ -105,11 +106,13 @@ def read_stack(argument: str, value: object) -> object:
     """
     if value is None or isinstance(value, str | Records):
         return value
-    if isinstance(value, list | tuple) or _is_lazy(value):
-        if len(value) and all(isinstance(item, str) for item in value[:1]):  # type: ignore
+    if isinstance(value, list | tuple):
+        if len(value) and isinstance(value[0], str):
             return value
-        items: Any = _FromList(value) if isinstance(value, list | tuple) else value
-        return _checked(argument, ImageStack(items, np.arange(len(items))))
+        return _checked(argument, ImageStack(_FromList(value), np.arange(len(value))))
+    if _is_lazy(value):
+        files: Any = value
+        return _checked(argument, ImageStack(files, np.arange(len(files))))
     array, nulls = to_array(argument, value)
     return stack_of_array(argument, array, nulls)
 
@@ -118,12 +121,14 @@ def stack_of_array(
     argument: str, array: Image, nulls: NDArray[np.bool_] | None = None
 ) -> ImageStack:
     """Stack from one array of three dimensions, or of one dimension with an image in each entry."""
-    missing = None
+    missing: NDArray[np.bool_] | None = None
     if nulls is not None:
-        missing = nulls.reshape(len(array), -1).any(axis=1)
+        missing = np.asarray(nulls.reshape(len(array), -1).any(axis=1))
     if array.ndim == 1 and array.dtype.kind == "O":
         items: Readable = _FromList(array)  # type: ignore[arg-type]
         return _checked(argument, ImageStack(items, np.arange(len(array)), missing))
+    if array.dtype.kind not in "biufc":
+        raise InputError(f"{argument} has dtype {array.dtype}: pass images of real numbers")
     if array.ndim != 3:
         raise InputError(
             f"{argument} has shape {array.shape}: pass images as (N, H, W), or as a list of "
@@ -162,14 +167,6 @@ def require_maps(argument: str, maps: ImageStack, masks: ImageStack) -> None:
                 f"{argument} has shape {image.shape} in image {unit}, but the mask has {shape}: "
                 "resize the maps to the masks first, and report how"
             )
-        with np.errstate(all="ignore"):
-            if image.dtype.kind == "f" and not bool(np.isfinite(image.sum())):
-                infinite = np.isinf(image)
-                if bool(infinite.any()):
-                    return (
-                        f"{argument} has {infinite.sum()} infinite values in row {unit}: replace "
-                        "them by finite scores"
-                    )
         wide = image.dtype.kind in "iu" and image.dtype.itemsize == 8
         if wide and max(abs(int(image.min())), abs(int(image.max()))) > EXACT_INTEGERS:
             return (
@@ -178,7 +175,17 @@ def require_maps(argument: str, maps: ImageStack, masks: ImageStack) -> None:
             )
         return None
 
-    _raise_first(parallel_map(fault, list(range(len(maps))), _work(maps)))
+    def is_infinite(unit: int) -> bool:
+        return maps.is_suspicious(unit) and bool(np.isinf(maps.image(unit)).any())
+
+    units = list(range(len(maps)))
+    _raise_first(parallel_map(fault, units, _work(maps)))
+    infinite = np.flatnonzero(parallel_map(is_infinite, units, _work(maps)))
+    if len(infinite):
+        raise InputError(
+            f"{argument} has {len(infinite)} infinite map{'s' if len(infinite) > 1 else ''} (first "
+            f"in row {infinite[0]}): replace infinite scores by finite ones"
+        )
 
 
 def classified_masks(argument: str, masks: ImageStack) -> ImageStack:

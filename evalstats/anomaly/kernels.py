@@ -155,7 +155,8 @@ def _log_credit(share: float, lower: float, upper: float, span: float) -> float:
         return 1.0
     if share >= upper:
         return 0.0
-    return np.log(upper / share) / span
+    credit: float = np.log(upper / share) / span
+    return credit
 
 
 @kernel

@@ -197,7 +197,7 @@ class LocalisationEstimator(MergeableEstimator):
         """Where the tails of each model come from."""
         maps = list(columns.models["anomaly_maps"].values())
         if isinstance(maps[0], Recorded):
-            return [model.pixels() for model in maps]
+            return [model.pixels() for model in maps]  # type: ignore[attr-defined]
         layout = self._layout(
             columns.single["masks"],  # type: ignore[arg-type]
             columns.single.get("ignore"),  # type: ignore[arg-type]
@@ -265,11 +265,11 @@ class LocalisationEstimator(MergeableEstimator):
             self._refuse_shallow(prepared)
 
     def _refuse_shallow(self, prepared: Any) -> None:
-        source = prepared.pixels
         if isinstance(prepared, Prepared):
             raise InputError(
-                f"the {source.normal_size.sum():.0f} normal pixels were cut off above the upper "
-                "bound of the false positive rate: summarise with a larger capacity="
+                f"too few of the {prepared.pixels.normal_size.sum():.0f} normal pixels were kept to "
+                "reach the upper bound of the false positive rate: summarise with a larger "
+                "capacity="
             )
 
     @classmethod

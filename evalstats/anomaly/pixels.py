@@ -55,11 +55,20 @@ class Pixels(Protocol):
         Whether there is one tail only, of whatever depth.
     """
 
-    normal_unit: NDArray[np.int64]
-    normal_size: Array
-    set_unit: NDArray[np.int64]
-    set_size: Array
-    fixed: bool
+    @property
+    def normal_unit(self) -> NDArray[np.int64]: ...  # noqa: D102
+
+    @property
+    def normal_size(self) -> Array: ...  # noqa: D102
+
+    @property
+    def set_unit(self) -> NDArray[np.int64]: ...  # noqa: D102
+
+    @property
+    def set_size(self) -> Array: ...  # noqa: D102
+
+    @property
+    def fixed(self) -> bool: ...  # noqa: D102
 
     def tail(self, depth: float) -> Tail | None:
         """Tail with about the share `depth` of the normal pixels or more; None if out of reach."""
@@ -104,9 +113,9 @@ def image_layout(masks: ImageStack, ignore: ImageStack | None) -> Layout:
 
     return Layout(
         normal_unit,
-        np.array([normal_size(unit) for unit in normal_unit], dtype=np.float64),
+        np.array([normal_size(int(unit)) for unit in normal_unit], dtype=np.float64),
         set_unit,
-        np.array([set_size(unit) for unit in set_unit], dtype=np.float64),
+        np.array([set_size(int(unit)) for unit in set_unit], dtype=np.float64),
         normal,
         members,
     )
@@ -240,7 +249,7 @@ def at_least(scores: Image, floor: float) -> Image:
         if float(limit) > floor:
             limit = np.nextafter(limit, scores.dtype.type(-np.inf))
     if len(scores) <= BLOCK:
-        return scores[scores >= limit]
+        return np.asarray(scores[scores >= limit])
     # In blocks, so that the comparison's result never leaves the cache.
     blocks = (scores[start : start + BLOCK] for start in range(0, len(scores), BLOCK))
     return np.concatenate([block[block >= limit] for block in blocks])

@@ -278,12 +278,11 @@ class Prepared:
         for model, ladder in enumerate(self.ladders):
             at = self.reached(ladder, weights)
             for bound, rule in enumerate(self.rules):
-                column = np.full(self.n, np.nan)
+                column: Array = np.full(self.n, np.nan)
                 if at is not None and mass > 0.0:
                     mean = _exact_sum(own * scores[model, bound]) / mass
-                    column = np.bincount(
-                        pixels.set_unit, (scores[model, bound] - mean) / mass, self.n
-                    )
+                    centred = (scores[model, bound] - mean) / mass
+                    column = np.bincount(pixels.set_unit, centred, self.n).astype(np.float64)
                     column[pixels.normal_unit] += self._normal_influence(at, rule, own / mass)
                 columns.append(column)
         return np.column_stack(columns)

@@ -71,7 +71,7 @@ def merged_images(tables: list[pl.DataFrame]) -> pl.DataFrame:
     shifted, offset = [], 0
     for table in tables:
         shifted.append(table.with_columns(pl.col("image") + offset))
-        offset += int(table["image"].max() or 0) + 1  # type: ignore[call-overload]
+        offset += int(table["image"].to_numpy().max(initial=-1)) + 1
     whole = pl.concat(shifted)
     return pl.concat([_cut(whole.filter(pl.col("model") == name)) for name in models[0]])
 
