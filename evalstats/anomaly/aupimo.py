@@ -320,8 +320,8 @@ class AUPIMO(LocalisationEstimator):
             self._check_grid()
 
     def _check_grid(self) -> None:
-        K = self.n_thresholds
-        if not isinstance(K, int | np.integer) or K < 2:
+        K: object = self.n_thresholds
+        if not (isinstance(K, int | np.integer) and K >= 2):
             raise InputError(f"n_thresholds={K!r}: pass a whole number of at least 2")
         if self.shared_fpr != "mean":
             raise InputError("mode='grid' knows shared_fpr='mean' only, as the reference does")

@@ -7,12 +7,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.anomaly.aupro import AUPRO
-from evalstats.anomaly.images import ImageStack
+from evalstats.anomaly.images import ImageStack, over_images
 from evalstats.anomaly.kernels import counts_above
 from evalstats.anomaly.pixels import StackPixels, at_least
 from evalstats.anomaly.ranked import Prepared, Reached
 from evalstats.errors import InputError
-from evalstats.inference.resampling import parallel_map
 from evalstats.kernels.classes import unweighted_auroc, unweighted_average_precision
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def iou_over_band(prepared: Prepared, model: int, bounds: tuple[float, float]) -
         )
         return float(width @ (found / (area + fired - found)))
 
-    return np.array(parallel_map(one, list(range(len(source.set_unit))), 10**7))
+    return np.array(over_images(one, range(len(source.set_unit)), 10**7))
 
 
 def _band_steps(at: Reached, bounds: tuple[float, float]) -> tuple[Array, Array]:

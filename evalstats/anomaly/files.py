@@ -50,7 +50,7 @@ class MaskFiles:
             raise InputError(
                 f"{path} holds the values {values[:4].tolist()}: a mask has 0 and one other value"
             )
-        return mask != 0
+        return np.asarray(mask != 0)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.anomaly.images import ImageStack
+from evalstats.anomaly.images import ImageStack, over_images
 from evalstats.anomaly.pixels import Layout
 from evalstats.errors import InputError, warn
-from evalstats.inference.resampling import parallel_map
 
 Array = NDArray[np.float64]
 FEWEST_POINTS = 30
@@ -53,13 +52,14 @@ def grid_scores(
     normal = list(layout.normal_unit)
     size = maps.image(0).size
     work = 20 * size * len(maps)
-    ordered = parallel_map(lambda u: np.sort(_floating(maps, u), axis=None), normal, work)
+    ordered = over_images(lambda u: np.sort(_floating(maps, u), axis=None), normal, work)
     thresholds = grid_thresholds(ordered, n_thresholds)
     rates = np.zeros(n_thresholds)
-    for fired in parallel_map(lambda own: _fired(own, thresholds), ordered, work):
+    for own in ordered:
+        fired = _fired(own, thresholds)
         rates += fired / size
     rates /= len(normal)
-    curves = parallel_map(
+    curves = over_images(
         lambda u: _recall(layout, maps, u, thresholds), list(layout.set_unit), work
     )
     recall = np.array(curves).reshape(len(curves), n_thresholds)

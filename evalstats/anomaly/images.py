@@ -1,8 +1,9 @@
 """Stacks of images as records: arrays, lists of different sizes, memory maps, files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from evalstats.inference.resampling import parallel_map
 
 Image = NDArray[Any]
 EXACT_INTEGERS = 2**53
+PIECES = 8
+Result = TypeVar("Result")
 
 
 class Readable(Protocol):
@@ -71,19 +74,23 @@ class ImageStack(Records):
     def missing_units(self) -> NDArray[np.bool_] | None:
         """Units with a missing value: masked, or NaN among the pixels."""
         found = np.zeros(len(self), dtype=bool) if self.missing is None else self.missing.copy()
-        # A finite sum proves finite pixels at the speed of memory; only other sums are looked into.
-        sums = parallel_map(self.is_suspicious, list(range(len(self))), _work(self))
-        for unit in np.flatnonzero(sums):
+        for unit in np.flatnonzero(self.suspicious):
             found[unit] |= bool(np.isnan(self.image(int(unit))).any())
         return found if bool(found.any()) else None
 
-    def is_suspicious(self, unit: int) -> bool:
-        """Whether the pixels of a unit may not be finite; false means that all are."""
-        image = self.image(unit)
-        if image.dtype.kind != "f":
-            return False
-        with np.errstate(all="ignore"):
-            return not bool(np.isfinite(image.sum()))
+    @cached_property
+    def suspicious(self) -> NDArray[np.bool_]:
+        """Units whose pixels may not all be finite; those of the others are."""
+
+        def has_no_finite_sum(unit: int) -> bool:
+            image = self.image(unit)
+            if image.dtype.kind != "f":
+                return False
+            # A finite sum proves finite pixels, at the speed of memory.
+            with np.errstate(all="ignore"):
+                return not bool(np.isfinite(image.sum()))
+
+        return np.array(over_images(has_no_finite_sum, range(len(self)), _work(self)), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,13 @@ def as_stack(argument: str, column: Any) -> ImageStack:
     return stack_of_array(argument, np.asarray(column))
 
 
+def over_images(task: Callable[[int], Result], units: Sequence[int], work: int) -> list[Result]:
+    """Apply `task` to each unit on threads, in a few pieces: images may be small and many."""
+    pieces = np.array_split(np.asarray(units, dtype=np.int64), min(PIECES, max(len(units), 1)))
+    found = parallel_map(lambda piece: [task(int(unit)) for unit in piece], pieces, work)
+    return [result for piece in found for result in piece]
+
+
 def argument_name(role: str, model: str, columns: Columns) -> str:
     """How messages call the maps of a model."""
     return role if len(columns.models[role]) == 1 else f"{role}[{model!r}]"
@@ -175,13 +189,10 @@ def require_maps(argument: str, maps: ImageStack, masks: ImageStack) -> None:
             )
         return None
 
-    def is_infinite(unit: int) -> bool:
-        return maps.is_suspicious(unit) and bool(np.isinf(maps.image(unit)).any())
-
-    units = list(range(len(maps)))
-    _raise_first(parallel_map(fault, units, _work(maps)))
-    infinite = np.flatnonzero(parallel_map(is_infinite, units, _work(maps)))
-    if len(infinite):
+    _raise_first([fault(unit) for unit in range(len(maps))])
+    suspects = np.flatnonzero(maps.suspicious)
+    infinite = [unit for unit in suspects if bool(np.isinf(maps.image(int(unit))).any())]
+    if infinite:
         raise InputError(
             f"{argument} has {len(infinite)} infinite map{'s' if len(infinite) > 1 else ''} (first "
             f"in row {infinite[0]}): replace infinite scores by finite ones"
@@ -201,7 +212,7 @@ def classified_masks(argument: str, masks: ImageStack) -> ImageStack:
             return f"{argument} holds the values {values} in image {unit}: {advice}"
         return bool(mask.any())
 
-    found = parallel_map(classify, list(range(len(masks))), _work(masks))
+    found = over_images(classify, range(len(masks)), _work(masks))
     _raise_first([item for item in found if isinstance(item, str)])
     return replace(masks, anomalous=np.array(found, dtype=bool))
 

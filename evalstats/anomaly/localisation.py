@@ -267,8 +267,8 @@ class LocalisationEstimator(MergeableEstimator):
     def _refuse_shallow(self, prepared: Any) -> None:
         if isinstance(prepared, Prepared):
             raise InputError(
-                f"too few of the {prepared.pixels.normal_size.sum():.0f} normal pixels were kept to "
-                "reach the upper bound of the false positive rate: summarise with a larger "
+                f"too few of the {prepared.pixels.normal_size.sum():.0f} normal pixels were kept "
+                "to reach the upper bound of the false positive rate: summarise with a larger "
                 "capacity="
             )
 

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.anomaly.images import Image, ImageStack
-from evalstats.inference.resampling import parallel_map
+from evalstats.anomaly.images import Image, ImageStack, over_images
 
 Array = NDArray[np.float64]
 SAMPLE = 2**19
@@ -111,11 +110,12 @@ def image_layout(masks: ImageStack, ignore: ImageStack | None) -> Layout:
     def set_size(unit: int) -> int:
         return int(np.count_nonzero(_kept(masks.image(unit), unit, ignore)))
 
+    pixels = len(masks) * masks.image(0).size
     return Layout(
         normal_unit,
-        np.array([normal_size(int(unit)) for unit in normal_unit], dtype=np.float64),
+        np.array(over_images(normal_size, list(normal_unit), pixels), dtype=np.float64),
         set_unit,
-        np.array([set_size(int(unit)) for unit in set_unit], dtype=np.float64),
+        np.array(over_images(set_size, list(set_unit), pixels), dtype=np.float64),
         normal,
         members,
     )
@@ -194,7 +194,7 @@ class StackPixels:
         owners = [np.full(len(own), i, dtype=np.int32) for i, own in enumerate(found)]
         members = list(dict.fromkeys(self.set_unit.tolist()))
         area = int(self.set_size.sum())
-        sets = parallel_map(lambda u: self._sets(u, floor), members, max(area, work // 4))
+        sets = over_images(lambda unit: self._sets(unit, floor), members, max(area, work // 4))
         return Tail(
             _joined(found),
             np.concatenate([np.zeros(0, dtype=np.int32), *owners]),
@@ -204,8 +204,9 @@ class StackPixels:
         )
 
     def _selected(self, floor: float, work: int) -> list[Image]:
-        units = list(self.normal_unit)
-        return parallel_map(lambda u: at_least(self._normal(u), floor), units, work)
+        return over_images(
+            lambda unit: at_least(self._normal(unit), floor), list(self.normal_unit), work
+        )
 
     def _normal(self, unit: int) -> Image:
         image = self.maps.image(unit)
@@ -227,7 +228,7 @@ class StackPixels:
         # An odd step does not run down a column of an image of even width.
         step = max(1, total // SAMPLE) | 1
         sample = _joined(
-            parallel_map(lambda u: self._normal(u)[::step], list(self.normal_unit), SAMPLE)
+            over_images(lambda u: self._normal(u)[::step], list(self.normal_unit), 10 * SAMPLE)
         )
         wanted = depth * len(sample)
         above = int(np.ceil(wanted + (4.0 * np.sqrt(wanted) + 4.0) * (step > 1)))

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.anomaly.images import over_images
 from evalstats.anomaly.kernels import (
     extreme_at_cuts,
     linear_credits,
@@ -22,7 +23,6 @@ from evalstats.anomaly.kernels import (
     slot_masses,
 )
 from evalstats.anomaly.pixels import Pixels
-from evalstats.inference.resampling import parallel_map
 
 Array = NDArray[np.float64]
 SharedRate = Literal["mean", "pooled", "max", "quantile"]
@@ -122,7 +122,8 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
     starts = np.append(np.flatnonzero(first), len(scores))
     distinct = np.ascontiguousarray(scores[first])
     work = 20 * sum(map(len, tail.sets))
-    found = parallel_map(lambda own: slot_counts(own, distinct), tail.sets, work)
+    sets = range(len(tail.sets))
+    found = over_images(lambda item: slot_counts(tail.sets[item], distinct), sets, work)
     slots = np.concatenate([np.zeros(0, dtype=np.int64), *(own for own, _ in found)])
     counts = np.concatenate([np.zeros(0), *(own for _, own in found)])
     offsets = np.concatenate([[0], np.cumsum([len(own) for own, _ in found])]).astype(np.int64)

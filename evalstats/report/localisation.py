@@ -104,8 +104,8 @@ def aupimo(
             inference = NoInference()
         estimator = AUPIMO(
             fpr_bounds=(lower, upper),
-            mode=mode.value,  # type: ignore[arg-type]
-            ties=ties.value,  # type: ignore[arg-type]
+            mode=mode.value,
+            ties=ties.value,
             higher_is_anomalous=not low_is_anomalous,
             level=level,
             inference=inference,

@@ -63,9 +63,8 @@ def plot_pimo_curves(
     require_columns(curves, "model", "image", "fpr", "overlap")
     keys = [name for name in ("model", "group") if name in curves.columns]
     parts = curves.partition_by(keys, maintain_order=True)
-    labels = [
-        wrapped(", ".join(format_term(p[key][0]) for key in keys), _LABEL_WIDTH) for p in parts
-    ]
+    terms = [", ".join(format_term(part[key][0]) for key in keys) for part in parts]
+    labels = [wrapped(term, _LABEL_WIDTH) for term in terms]
     lines = sum(label.count("\n") + 1 for label in labels)
     with drawing_axes(ax, width=column_width, height=2.5 + 0.16 * lines) as axes:
         axes.set_xscale("log")
@@ -229,4 +228,4 @@ def _outline(axes: "Axes", region: NDArray[np.bool_], color: str, style: str) ->
         axes.contour(
             columns, rows, padded, levels=[0.5], colors=[color], linestyles=style, linewidths=1.1
         )
-    return Line2D([], [], color=color, linestyle=style)
+    return Line2D([], [], color=color, linestyle=style)  # type: ignore[arg-type]
