@@ -15,14 +15,14 @@ from evalstats.kernels.compile import kernel
 @kernel
 def slot_counts(
     scores: NDArray[np.float64], tail: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Slots (2 r in the gap before distinct score r, 2 r + 1 tied with it) and pixels in each.
 
     Both arrays descend. O(scores log tail), or O(scores) where most lie above the tail.
     """
     n = scores.size
     slots = np.empty(n, dtype=np.int64)
-    counts = np.empty(n, dtype=np.float64)
+    counts = np.empty(n, dtype=np.int32)
     used = 0
     rank = 0
     for position in range(n):
@@ -45,11 +45,12 @@ def slot_counts(
         if rank < tail.size and tail[rank] == score:
             slot += 1
         if used > 0 and slots[used - 1] == slot:
-            counts[used - 1] += 1.0
+            counts[used - 1] += 1
         else:
             slots[used] = slot
-            counts[used] = 1.0
+            counts[used] = 1
             used += 1
+    # Copies: what is kept must not hold on to the buffers.
     return slots[:used].copy(), counts[:used].copy()
 
 
@@ -140,6 +141,9 @@ def log_credits(
     credit_of = np.empty(low.size)
     span = np.log(upper / lower)
     for slot in range(low.size):
+        if share[low[slot]] >= upper:
+            credit_of[slot:] = 0.0
+            break
         credit = _log_credit(share[low[slot]], lower, upper, span)
         if high[slot] != low[slot]:
             after = _log_credit(share[high[slot]], lower, upper, span)
@@ -235,32 +239,52 @@ def linear_slopes(
 @kernel
 def set_scores(
     offsets: NDArray[np.int64],
-    slots: NDArray[np.int64],
-    counts: NDArray[np.float64],
+    slots: NDArray[np.int32],
+    counts: NDArray[np.int32],
     sizes: NDArray[np.float64],
     credit_of: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Mean credit of the pixels of each set (image or region). O(entries above the bound).
 
-    Slots ascend within a set and credits descend, so the first zero ends a set.
+    Slots ascend within a set and credits descend, so the first zero ends a set. Four running sums,
+    always the same ones, keep the additions from waiting for each other.
     """
     scores = np.empty(sizes.size)
+    active = 0
+    while active < credit_of.size and credit_of[active] > 0.0:
+        active += 1
     for item in range(sizes.size):
-        total = 0.0
-        for entry in range(offsets[item], offsets[item + 1]):
-            credit = credit_of[slots[entry]]
-            if credit <= 0.0:
-                break
-            total += counts[entry] * credit
-        scores[item] = min(total / sizes[item], 1.0)
+        entry = offsets[item]
+        low = entry
+        high = offsets[item + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if slots[middle] < active:
+                low = middle + 1
+            else:
+                high = middle
+        a = 0.0
+        b = 0.0
+        c = 0.0
+        d = 0.0
+        while entry + 4 <= low:
+            a += counts[entry] * credit_of[slots[entry]]
+            b += counts[entry + 1] * credit_of[slots[entry + 1]]
+            c += counts[entry + 2] * credit_of[slots[entry + 2]]
+            d += counts[entry + 3] * credit_of[slots[entry + 3]]
+            entry += 4
+        while entry < low:
+            a += counts[entry] * credit_of[slots[entry]]
+            entry += 1
+        scores[item] = min(((a + b) + (c + d)) / sizes[item], 1.0)
     return scores
 
 
 @kernel
 def slot_masses(
     offsets: NDArray[np.int64],
-    slots: NDArray[np.int64],
-    counts: NDArray[np.float64],
+    slots: NDArray[np.int32],
+    counts: NDArray[np.int32],
     factor: NDArray[np.float64],
     n_slots: int,
 ) -> NDArray[np.float64]:

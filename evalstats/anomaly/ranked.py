@@ -103,8 +103,8 @@ class Ranked:
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    slots: NDArray[np.int64]
-    counts: Array
+    slots: NDArray[np.int32]
+    counts: NDArray[np.int32]
     complete: bool
 
 
@@ -125,7 +125,7 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
     sets = range(len(tail.sets))
     found = over_images(lambda item: slot_counts(tail.sets[item], distinct), sets, work)
     slots = np.concatenate([np.zeros(0, dtype=np.int64), *(own for own, _ in found)])
-    counts = np.concatenate([np.zeros(0), *(own for _, own in found)])
+    counts = np.concatenate([np.zeros(0, dtype=np.int32), *(own for _, own in found)])
     offsets = np.concatenate([[0], np.cumsum([len(own) for own, _ in found])]).astype(np.int64)
     is_used = np.zeros(2 * len(distinct) + 1, dtype=bool)
     is_used[slots] = True
@@ -141,7 +141,7 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
         low=cut_number[used // 2].astype(np.int64),
         high=cut_number[(used + 1) // 2].astype(np.int64),
         offsets=offsets,
-        slots=(np.cumsum(is_used) - 1)[slots].astype(np.int64),
+        slots=(np.cumsum(is_used) - 1)[slots].astype(np.int32),
         counts=counts,
         complete=tail.complete,
     )
