@@ -263,7 +263,8 @@ class Prepared:
         """Weighted mean score over the sets, for all models and bounds. O(tail + entries)."""
         own = weights[self.pixels.set_unit]
         mass = fsum(own.tolist())
-        scores = self.scores(weights).reshape(-1, len(own))
+        k = len(self.ladders) * len(self.rules)
+        scores = self.scores(weights).reshape(k, len(own))
         if mass <= 0.0:
             return np.full(len(scores), np.nan)
         # Rounded once, so that the order of the images does not show.

@@ -24,6 +24,7 @@ def recorded_images(columns: Columns, sources: list[Pixels], capacity: int) -> p
     weight = np.ones(columns.n) if columns.weight is None else columns.weight
     masks = columns.single["masks"]
     anomalous = masks.anomalous if isinstance(masks, ImageStack) else None
+    floats = pl.List(pl.Float64)
     tables = []
     for model, pixels in zip(columns.model_names, sources, strict=True):
         total = float(pixels.normal_size.sum())
@@ -53,9 +54,9 @@ def recorded_images(columns: Columns, sources: list[Pixels], capacity: int) -> p
                     "floor": [tail.floor] * columns.n,
                     "capacity": [capacity] * columns.n,
                     "normal_size": normal_size,
-                    "normal": pl.Series(normal, dtype=pl.List(pl.Float64)),
-                    "set_sizes": pl.Series(sizes, dtype=pl.List(pl.Float64)),
-                    "sets": pl.Series(sets, dtype=pl.List(pl.List(pl.Float64))),
+                    "normal": pl.Series([pl.Series(own) for own in normal], dtype=floats),
+                    "set_sizes": pl.Series(sizes, dtype=floats),
+                    "sets": pl.Series(sets, dtype=pl.List(floats)),
                 },
                 schema_overrides={"image": pl.Int64, "capacity": pl.Int64},
             ).filter(pl.col("weight") > 0)
