@@ -16,6 +16,7 @@ from evalstats.results.style import (
     OKABE_ITO,
     column_width,
     drawing_axes,
+    literal,
     wrapped,
     write_legend,
 )
@@ -207,7 +208,15 @@ def plot_localisation(
             lines.append(_outline(axes, scores >= level, shades[number % len(shades)], style))
         axes.set_xticks([])
         axes.set_yticks([])
-        write_legend(axes, lines, names)
+        axes.spines[:].set_visible(False)
+        axes.legend(
+            lines,
+            [literal(name) for name in names],
+            loc="upper left",
+            bbox_to_anchor=(0.0, -0.01),
+            borderaxespad=0.0,
+            frameon=False,
+        )
     return axes
 
 
