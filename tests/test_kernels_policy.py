@@ -50,6 +50,19 @@ for policy in ("argmax", "highest_score", "random"):
     analysis.atomic_mistakes(), analysis.loss_curves(), analysis.gain_attribution()
     analysis.simulate_fixes(5)
 es.atomic_mistakes(y, scores["a"], sample_weight=1.0 + y)
+masks = np.zeros((24, 16, 16), dtype=bool)
+masks[16:, 4:9, 4:9] = True
+maps = rng.normal(size=masks.shape) + 2 * masks
+for dtype in ("f8", "f4", "f2", "i2"):
+    given = np.round(10 * maps).astype(dtype)
+    for rate in ("mean", "max", "quantile"):
+        es.aupimo(masks, given, fpr_bounds=(0.01, 0.2), shared_fpr=rate)
+    es.aupro(list(masks), list(given))
+for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
+    pimo = es.AUPIMO(fpr_bounds=[(0.01, 0.2), (0.1, 1.0)], inference=method).fit(masks, maps)
+    es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)
+pimo.curves(n_points=5), pimo.thresholds_at(n_resamples=4), pimo.diagnostics(), pimo.companions()
+pimo.finalize(pimo.stream(zip(masks, maps), capacity=3000))
 kernels = {}
 for module in pkgutil.walk_packages(es.__path__, "evalstats."):
     if module.name in sys.modules:

@@ -450,7 +450,7 @@ def aupimo(
     >>> import evalstats as es
     >>> normal, defect = [[0.1, 0.4], [0.2, 0.3]], [[0.9, 0.35], [0.1, 0.0]]
     >>> es.aupimo([[[0, 0], [0, 0]], [[1, 1], [0, 0]]], [normal, defect], fpr_bounds=(0.1, 1.0))
-    array([   nan, 0.80102999])
+    array([    nan, 0.80103])
     """
     estimator = AUPIMO(
         fpr_bounds=fpr_bounds,

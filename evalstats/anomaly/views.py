@@ -178,7 +178,7 @@ def thresholds_at(
 ) -> pl.DataFrame:
     """Operating thresholds with percentile intervals over the normal images."""
     if fpr is None:
-        rates = sorted({bound for pair in estimator._bounds() for bound in pair})
+        rates = sorted({bound for pair in estimator._bounds() for bound in pair if bound < 1})
     else:
         rates = sorted(float(rate) for rate in np.atleast_1d(np.asarray(fpr, dtype=np.float64)))
     if not rates or not all(0 < rate < 1 for rate in rates):
