@@ -39,7 +39,7 @@ def companions(estimator: "AUPIMO") -> pl.DataFrame:
             found = pixel_rankings(masks, maps, ignore)  # type: ignore[arg-type]
             for limit in LIMITS:
                 regions = AUPRO(max_fpr=limit)
-                source = replace_model(columns, model)
+                source = _of_model(columns, model)
                 value = regions._evaluate(regions._prepare(source), np.ones(columns.n))
                 found[f"AUPRO up to {limit:g}"] = float(value[0])
             for pair in estimator._bounds():
@@ -52,7 +52,7 @@ def companions(estimator: "AUPIMO") -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def replace_model(columns: Any, model: str) -> Any:
+def _of_model(columns: Any, model: str) -> Any:
     """Columns with one model only."""
     maps = {model: columns.models["anomaly_maps"][model]}
     return columns.with_columns(models={"anomaly_maps": maps})
