@@ -62,7 +62,7 @@ for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
     pimo = es.AUPIMO(fpr_bounds=[(0.01, 0.2), (0.1, 1.0)], inference=method).fit(masks, maps)
     es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)
 pimo.curves(n_points=5), pimo.thresholds_at(n_resamples=4), pimo.diagnostics(), pimo.companions()
-pimo.finalize(pimo.stream(zip(masks, maps), capacity=3000))
+pimo.finalize(pimo.stream(zip(masks, maps)))
 kernels = {}
 for module in pkgutil.walk_packages(es.__path__, "evalstats."):
     if module.name in sys.modules:
