@@ -1,4 +1,4 @@
-"""AUPIMO and AUPRO against what users have: numpy, scikit-learn and torchmetrics."""
+"""AUPIMO against one pass over memory and against ROC curves of scikit-learn."""
 
 from functools import cache
 
@@ -14,7 +14,6 @@ N_NORMAL = 100
 N_ANOMALOUS = 100
 SIDE = 1024
 REPLICATES = 2000
-THRESHOLDS = 300
 PEER_SIDE = 256
 PEER_IMAGES = 8
 BOUNDS = (1e-5, 1e-4)
@@ -77,46 +76,7 @@ def bootstrap() -> Contest:
     return Contest(ours=lambda: np.diag(infer(problem, method).covariance))
 
 
-def grid_by_torchmetrics() -> Array:
-    """Mean AUPIMO from binned ROC curves of torchmetrics, one per image."""
-    import torch
-    from torchmetrics.functional.classification import binary_roc
-
-    masks, maps = images(PEER_IMAGES, PEER_IMAGES, PEER_SIDE)
-    low, high = float(maps[:PEER_IMAGES].min()), float(maps[:PEER_IMAGES].max())
-    # Scores must lie in [0, 1], or torchmetrics squashes them.
-    scaled = np.clip((maps - low) / (high - low), 0.0, 1.0)
-    grid = torch.linspace(0.0, 1.0, THRESHOLDS * 100)
-    tensors = torch.from_numpy(scaled)
-    targets = torch.from_numpy(masks.astype(np.int64))
-    rates = [
-        binary_roc(tensors[i].ravel(), targets[i].ravel(), thresholds=grid)[0 if i < 8 else 1]
-        for i in range(2 * PEER_IMAGES)
-    ]
-    rate = torch.stack(rates[:PEER_IMAGES]).double().mean(dim=0).numpy()
-    overlap = torch.stack(rates[PEER_IMAGES:]).double().numpy()
-    inside = (rate >= 1e-4) & (rate <= 1e-2)
-    area = np.trapezoid(overlap[:, inside], np.log(rate[inside]), axis=1) / np.log(100)
-    return np.array(area.mean())
-
-
-@benchmark(
-    f"AUPIMO, {PEER_IMAGES} + {PEER_IMAGES} images of {PEER_SIDE}², rates 1e-4 to 1e-2",
-    peer=f"torchmetrics `binary_roc` per image on {100 * THRESHOLDS:,} thresholds, trapezoid by "
-    "numpy (its grid moves the result)",
-    size=2 * PEER_IMAGES * PEER_SIDE**2,
-    min_ratio=50,
-)
-def grid_peer() -> Contest:
-    """What a user would write from parts."""
-    masks, maps = images(PEER_IMAGES, PEER_IMAGES, PEER_SIDE)
-    return Contest(
-        ours=lambda: np.nanmean(es.aupimo(masks, maps, fpr_bounds=(1e-4, 1e-2))),
-        theirs=grid_by_torchmetrics,
-    )
-
-
-def grid_by_sklearn() -> Array:
+def curves_by_sklearn() -> Array:
     """Mean AUPIMO from exact ROC curves of scikit-learn, interpolated to a common rate axis."""
     from sklearn.metrics import roc_curve
 
@@ -144,5 +104,5 @@ def roc_peer() -> Contest:
     masks, maps = images(PEER_IMAGES, PEER_IMAGES, PEER_SIDE)
     return Contest(
         ours=lambda: np.nanmean(es.aupimo(masks, maps, fpr_bounds=(1e-4, 1e-2))),
-        theirs=grid_by_sklearn,
+        theirs=curves_by_sklearn,
     )
