@@ -4,7 +4,9 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 _HOME = {
+    "AUPIMO": "anomaly.aupimo",
     "AUPRC": "discrimination.auprc",
+    "AUPRO": "anomaly.aupro",
     "AUROC": "discrimination.auroc",
     "Analytic": "inference.methods",
     "BalanceScore": "calibration.balance",
@@ -30,7 +32,9 @@ _HOME = {
     "ace_netcal": "calibration.functions",
     "ace_nixon": "calibration.functions",
     "atomic_mistakes": "discrimination.mistakes",
+    "aupimo": "anomaly.aupimo",
     "auprc": "discrimination.auprc",
+    "aupro": "anomaly.aupro",
     "auroc": "discrimination.auroc",
     "balance_score": "calibration.functions",
     "brier_score": "calibration.brier_score",

@@ -57,6 +57,9 @@ VERBS: dict[str, Verb] = {
     "calibration-error": Verb(
         "calibration.calibration_error:CalibrationError", "Binned calibration error (ECE)."
     ),
+    "aupimo": Verb(
+        "report.localisation:aupimo", "Overlap with each defect at few false alarms.", ("AUPIMO",)
+    "aupro": Verb("report.localisation:aupro", "Overlap with each region of a mask.", ("AUPRO",)),
     "winrate": Verb(
         "winrate.length_controlled:LengthControlledWinRate",
         "Win rate against a baseline, controlled for length.",

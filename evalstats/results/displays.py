@@ -1,5 +1,10 @@
 """Plots for a paper; each returns the matplotlib Axes that it drew on."""
 
+from evalstats.results.anomaly_display import (
+    plot_image_scores,
+    plot_localisation,
+    plot_pimo_curves,
+)
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
@@ -11,8 +16,11 @@ __all__ = [
     "plot_average_ranks",
     "plot_differences",
     "plot_estimates",
+    "plot_image_scores",
     "plot_leaderboard",
+    "plot_localisation",
     "plot_mistakes",
+    "plot_pimo_curves",
     "plot_pr_curves",
     "plot_reliability",
     "plot_roc_curves",
