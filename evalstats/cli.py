@@ -59,6 +59,7 @@ VERBS: dict[str, Verb] = {
     ),
     "aupimo": Verb(
         "report.localisation:aupimo", "Overlap with each defect at few false alarms.", ("AUPIMO",)
+    ),
     "aupro": Verb("report.localisation:aupro", "Overlap with each region of a mask.", ("AUPRO",)),
     "winrate": Verb(
         "winrate.length_controlled:LengthControlledWinRate",

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands
-from evalstats.discrimination.point import EXACT_INTEGERS
-from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands, sample_units
 from evalstats.discrimination.ranked import Component, Prepared, RankingEstimator
 from evalstats.discrimination.state import binned_bounds, score_bins, score_histogram
 from evalstats.errors import InputError
