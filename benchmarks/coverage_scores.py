@@ -131,9 +131,7 @@ def simulate(study: Study, replicates: int) -> Result:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", es.EvalstatsWarning)
             line = es.CalibrationSlope(level=LEVEL).fit(y, p, cluster=cluster)
-            bootstrap = es.Bootstrap(
-                BOOTSTRAP_REPLICATES, interval="bias_corrected", rng=replicate
-            )
+            bootstrap = es.Bootstrap(BOOTSTRAP_REPLICATES, interval="bias_corrected", rng=replicate)
             diagram = es.ReliabilityDiagram(level=LEVEL, inference=bootstrap)
             diagram.fit(y, p, cluster=cluster)
         for fitted, column in ((line, "parameter"), (diagram, "component")):

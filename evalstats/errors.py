@@ -62,6 +62,7 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "impossible-events": "events happened that had probability zero, which costs infinity",
         "cancelling-errors": "errors of both signs cancel in a signed score",
         "near-calibrated": "bins near calibration, where an analytic standard error fails",
+        "trivial-sets": "too few calibration rows: prediction sets hold classes in every row",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

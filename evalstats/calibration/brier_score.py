@@ -65,9 +65,12 @@ class BrierScore(ProperScore):
     --------
     >>> import evalstats as es
     >>> y_true = [0, 1, 1, 0, 1, 0, 1, 1]
-    >>> y_prob = {"a": [0.1, 0.8, 0.7, 0.3, 0.9, 0.4, 0.6, 0.5], "b": [0.2, 0.6, 0.6, 0.4, 0.7, 0.5, 0.5, 0.4]}
+    >>> y_prob = {
+    ...     "a": [0.1, 0.8, 0.7, 0.3, 0.9, 0.4, 0.6, 0.5],
+    ...     "b": [0.2, 0.6, 0.6, 0.4, 0.7, 0.5, 0.5, 0.4],
+    ... }
     >>> es.BrierScore().fit(y_true, y_prob).estimate_.value.round(4).tolist()
-    [0.1012, 0.25]
+    [0.1013, 0.1838]
     """
 
     metric: ClassVar[str] = "Brier score"
