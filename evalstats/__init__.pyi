@@ -7,6 +7,7 @@ from evalstats.calibration.binned_terms import murphy_decomposition as murphy_de
 from evalstats.calibration.brier_score import BrierScore as BrierScore
 from evalstats.calibration.brier_score import brier_score as brier_score
 from evalstats.calibration.calibration_error import CalibrationError as CalibrationError
+from evalstats.calibration.conformal import SplitConformal as SplitConformal
 from evalstats.calibration.corp import corp_decomposition as corp_decomposition
 from evalstats.calibration.forecast_tests import hosmer_lemeshow_test as hosmer_lemeshow_test
 from evalstats.calibration.forecast_tests import spiegelhalter_test as spiegelhalter_test
@@ -18,10 +19,16 @@ from evalstats.calibration.functions import calibration_summary as calibration_s
 from evalstats.calibration.functions import ece as ece
 from evalstats.calibration.log_loss import LogLoss as LogLoss
 from evalstats.calibration.log_loss import log_loss as log_loss
+from evalstats.calibration.recalibrators import BetaCalibration as BetaCalibration
+from evalstats.calibration.recalibrators import IsotonicRecalibration as IsotonicRecalibration
+from evalstats.calibration.recalibrators import PlattScaling as PlattScaling
+from evalstats.calibration.recalibrators import TemperatureScaling as TemperatureScaling
 from evalstats.calibration.reliability import ReliabilityDiagram as ReliabilityDiagram
+from evalstats.calibration.report import recalibration_report as recalibration_report
 from evalstats.calibration.slope import CalibrationSlope as CalibrationSlope
 from evalstats.calibration.slope import calibration_regression as calibration_regression
 from evalstats.calibration.smooth_error import smooth_calibration_error as smooth_calibration_error
+from evalstats.calibration.venn_abers import VennABERS as VennABERS
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

@@ -66,6 +66,7 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "few-tail-images": "few normal images own the tail that sets the false positive rate",
         "few-thresholds": "too few thresholds of the grid lie between the bounds",
         "bound-not-on-grid": "the threshold grid does not meet a bound of the false positive rate",
+        "trivial-sets": "too few calibration rows: prediction sets hold classes in every row",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )
