@@ -88,9 +88,6 @@ def test_verbs_are_those_of_the_registry():
     listed = {
         verb: ", ".join(spec.fits) or spec.home.split(":")[1]
         for verb, spec in VERBS.items()
-        if verb not in ("demo",)
-        verb: spec.home.split(":")[1]
-        for verb, spec in VERBS.items()
         if verb not in ("demo", "recalibrate")
     }
     ours = {
