@@ -9,6 +9,7 @@ _HOME = {
     "Analytic": "inference.methods",
     "Bootstrap": "inference.methods",
     "BradleyTerry": "winrate.bradley_terry",
+    "DistributionRDD": "discontinuity.rdd",
     "Estimate": "results.estimate",
     "Estimator": "estimator",
     "EvalstatsWarning": "errors",

@@ -1,3 +1,4 @@
+from evalstats.discontinuity.rdd import DistributionRDD as DistributionRDD
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

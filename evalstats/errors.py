@@ -58,6 +58,14 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "few-items": "too few judgements for the number of coefficients",
         "no-overlap": "all values of a mediator lie on one side of the baseline's",
         "covariance-rank": "fewer units than terms: the joint covariance is singular",
+        "mass-points": "the running variable of a discontinuity design has few distinct values",
+        "not-bias-corrected": "the order of the local polynomial leaves the bias of the bandwidth",
+        "few-draws": "a unit has too few draws for its outer quantiles",
+        "quantile-crossing": "fitted limit quantile curves decreased before the monotone step",
+        "constant-outcome": "an outcome does not vary within the window",
+        "high-leverage": "a single unit determines a limit at the cutoff",
+        "treatment-not-binary": "the treatment of a fuzzy design has values other than 0 and 1",
+        "weak-first-stage": "the treatment of a fuzzy design hardly jumps at the cutoff",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

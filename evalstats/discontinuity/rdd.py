@@ -1,0 +1,501 @@
+"""Regression discontinuity with distribution-valued outcomes."""
+
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from evalstats.data.columns import Columns, Role
+from evalstats.data.intake import NanPolicy
+from evalstats.discontinuity import bands, functionals, weak_first_stage
+from evalstats.discontinuity.checks import diagnoses, diagnostics_frame
+from evalstats.discontinuity.design import Design, Settings, prepare_design
+from evalstats.discontinuity.effect import View, curve_influence, curve_values, view_terms
+from evalstats.discontinuity.monotone import Step
+from evalstats.discontinuity.options import (
+    KERNELS,
+    RULES,
+    Bandwidth,
+    Compat,
+    Grid,
+    Kernel,
+    Method,
+    OutcomeForm,
+    Rearrangement,
+    given_bandwidths,
+    monotone_step,
+    require_choice,
+    require_number,
+    require_orders,
+)
+from evalstats.discontinuity.outcomes import Draws, nested_outcomes
+from evalstats.discontinuity.reading import unit_columns
+from evalstats.errors import InputError
+from evalstats.estimator import Diagnosis, Estimator
+from evalstats.inference.methods import Analytic, InferenceOption
+from evalstats.results.estimate import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+
+
+class DistributionRDD(Estimator):
+    """Jump of the mean quantile function of aggregate units at a cutoff.
+
+    Each unit (a firm, a school, a day) has a running variable and a whole distribution of
+    outcomes. The estimate is a curve, one term per quantile: how far the unit's expected quantile
+    function jumps where the running variable crosses the cutoff.
+
+    Parameters
+    ----------
+    cutoff : float, default 0.0
+        Threshold of the running variable; a unit exactly at it counts as above.
+    method : {"frechet", "local_polynomial"}
+        Local Frechet regression (one bandwidth, limit curves projected onto quantile functions) or
+        a local polynomial for each quantile (own bandwidths, limit curves sorted).
+    quantiles : array-like, optional
+        Levels in (0, 1); 0.01, ..., 0.99 by default, or 0.5 alone if every unit has one draw.
+    p : int, default 2
+        Order of the local polynomial. With ``p = s + 1`` it removes the bias that the bandwidth
+        leaves (robust bias correction).
+    s : int, default 1
+        Order for which the bandwidth is optimal.
+    kernel : {"triangular", "epanechnikov", "uniform"}
+        Weights within the window.
+    bandwidth : {"mse", "imse", "cer", "mse_two", "imse_two", "cer_two", "r3d"}, float or mapping
+        Rule (``_two``: a bandwidth for each side), one value, one value per quantile, or a mapping
+        with ``"outcome"`` (or ``"below"`` and ``"above"``) and ``"treatment"``.
+    compat : {"r3d"} or None
+        Reproduce the R package R3D 0.1.0 with its defects.
+    donut : float, default 0.0
+        Leave out units closer to the cutoff than this.
+    rearrange : {"sort", "none"}
+        Whether ``"local_polynomial"`` makes its limit curves monotone by sorting.
+    regularize : bool, default True
+        Keep a curvature that looks small by chance from widening the window.
+    outcome_form : {"draws", "quantiles"}
+        What the columns of a 2-D outcome are: draws, or quantile functions on `quantiles`.
+    inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
+        How the sampling distribution is obtained; "auto" is analytic.
+    level : float, default 0.95
+        Confidence level.
+    nan_policy : {"raise", "omit"}
+        Refuse missing values or drop them (draws, or units).
+
+    Attributes
+    ----------
+    estimate_ : Estimate
+        One term per outcome and quantile.
+
+    Notes
+    -----
+    With x = running - cutoff and Q_i(q) the type-7 quantiles of unit i, each side's limit m(q) is
+    the intercept of a weighted polynomial in x / h; tau(q) = m_above(q) - m_below(q), divided by
+    the jump of the treatment in a fuzzy design. The influence of unit i is k_i (G^-1 b_i)_0 e_i /
+    (1 - leverage_i): residuals are leave-one-out (HC3), inference is based on the fit before the
+    monotone step, bandwidths and covariate slopes are held fixed, in resampling as well. Sampling
+    units are the units, never their draws. O(M log M) for M draws and O(n Q p) for the fit.
+
+    References
+    ----------
+    Van Dijcke (2025), arXiv:2504.03992; Calonico, Cattaneo and Titiunik (2014), Econometrica 82;
+    Chernozhukov, Fernandez-Val and Galichon (2010), Econometrica 78; Petersen and Mueller (2019),
+    Annals of Statistics 47.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import evalstats as es
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.uniform(-1, 1, 400)
+    >>> scores = [rng.normal(a + 2 * (a >= 0), 1 + (a >= 0), 30) for a in x]
+    >>> rdd = es.DistributionRDD(quantiles=[0.1, 0.5, 0.9]).fit(x, scores)
+    >>> rdd.estimate_.terms["quantile"].to_list()
+    [0.1, 0.5, 0.9]
+    """
+
+    metric: ClassVar[str] = "Quantile treatment effect"
+    unit: ClassVar[str] = "unit"
+    verb: ClassVar[str] = "rdd"
+    roles: ClassVar[tuple[Role, ...]] = (
+        Role("running", "score", help="column with the running variable"),
+        Role("outcome", "score", per_model=True, help="column with the outcome, one draw per row"),
+        Role("unit", "code", required=False, help="column with the unit that each draw belongs to"),
+        Role("treatment", "score", required=False, help="column with the treatment (fuzzy design)"),
+        Role("draw_weight", "score", required=False, help="column with weights of the draws"),
+        Role("covariates", "score", per_model=True, required=False, help="covariates of the units"),
+    )
+    exceptions: ClassVar[Mapping[str, str]] = {
+        "integer_weight_is_repetition": "repetition narrows a selected bandwidth, which a scale of "
+        "the weights must not; own tests cover fixed bandwidths and frequency weights",
+        "analytic": "leave-one-out residuals make the influence larger than the derivative; own "
+        "test compares the derivative without them",
+        "merge": "bandwidth, fit and residuals are three passes over all units",
+    }
+    citation_keys: ClassVar[tuple[str, ...]] = ("vandijcke2025", "calonico2014")
+
+    _view: View = "effect"
+
+    def __init__(
+        self,
+        *,
+        cutoff: float = 0.0,
+        method: Method = "frechet",
+        quantiles: ArrayLike | None = None,
+        p: int = 2,
+        s: int = 1,
+        kernel: Kernel = "triangular",
+        bandwidth: Bandwidth = "mse",
+        compat: Compat | None = None,
+        donut: float = 0.0,
+        rearrange: Rearrangement = "sort",
+        regularize: bool = True,
+        outcome_form: OutcomeForm = "draws",
+        inference: InferenceOption = "auto",
+        level: float = 0.95,
+        nan_policy: NanPolicy = "raise",
+    ) -> None:
+        self.cutoff = cutoff
+        self.method = method
+        self.quantiles = quantiles
+        self.p = p
+        self.s = s
+        self.kernel = kernel
+        self.bandwidth = bandwidth
+        self.compat = compat
+        self.donut = donut
+        self.rearrange = rearrange
+        self.regularize = regularize
+        self.outcome_form = outcome_form
+        self.inference = inference
+        self.level = level
+        self.nan_policy = nan_policy
+
+    def fit(
+        self,
+        running: ArrayLike | str,
+        outcome: ArrayLike | Sequence[ArrayLike] | Mapping[str, Any] | str | list[str],
+        unit: ArrayLike | str | None = None,
+        treatment: ArrayLike | str | None = None,
+        *,
+        draw_weight: ArrayLike | Sequence[ArrayLike] | str | None = None,
+        covariates: Mapping[str, ArrayLike] | str | list[str] | None = None,
+        data: Any = None,
+        sample_weight: ArrayLike | str | None = None,
+        cluster: ArrayLike | str | None = None,
+        by: ArrayLike | str | list[str] | None = None,
+    ) -> Self:
+        """Estimate the effect curve of every outcome.
+
+        Parameters
+        ----------
+        running : array-like or column name
+            Running variable; with `unit` repeated in every row of the unit.
+        outcome : array-like, mapping of name to outcome, or column names
+            Long form: one draw per row, with `unit`. Else one entry per unit: a list of arrays of
+            draws, a 2-D array (units, draws), or one number each. Several outcomes by name.
+        unit : array-like or column name, optional
+            Unit of each row.
+        treatment : array-like or column name, optional
+            Treatment of the unit, for a fuzzy design.
+        draw_weight : array-like or column name, optional
+            Weights of the draws within their unit, in the shape of the outcome.
+        covariates : mapping of name to array, or column names, optional
+            Covariates of the units, adjusted for with slopes common to both sides.
+        data : data frame, optional
+            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
+        sample_weight, cluster, by : array-like or column name, optional
+            Weight of each unit, cluster in which it was sampled, group in which to fit separately;
+            constant within a unit.
+
+        Returns
+        -------
+        DistributionRDD
+            The fitted estimator.
+
+        Raises
+        ------
+        InputError
+            If a side of the cutoff or a window holds too little, values are missing, infinite or
+            vary within a unit, or an option cannot be used.
+        """
+        roles = {
+            "running": running,
+            "outcome": outcome,
+            "unit": unit,
+            "treatment": treatment,
+            "draw_weight": draw_weight,
+            "covariates": covariates,
+        }
+        return self._fit(roles, data=data, sample_weight=sample_weight, cluster=cluster, by=by)
+
+    # What the contract asks for -----------------------------------------------------------------
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        require_number("cutoff", self.cutoff, -np.inf)
+        require_number("donut", self.donut, 0.0)
+        require_choice("method", self.method, ("frechet", "local_polynomial"))
+        require_choice("kernel", self.kernel, KERNELS)
+        require_choice("compat", self.compat, (None, "r3d"))
+        require_choice("rearrange", self.rearrange, ("sort", "none"))
+        require_choice("outcome_form", self.outcome_form, ("draws", "quantiles"))
+        require_orders(self.p, self.s)
+        grid = Grid.of(self.quantiles)
+        if isinstance(self.bandwidth, str):
+            require_choice("bandwidth", self.bandwidth, RULES)
+            if self.p < self.s:
+                raise InputError(f"p={self.p} is below s={self.s}: the fit needs at least order s")
+        elif self.quantiles is not None:
+            given_bandwidths(self.bandwidth, grid)
+
+    def _read(self, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        given = dict(arguments)
+        for role in ("outcome", "draw_weight"):
+            given[role] = nested_outcomes(role, given.get(role))
+        nested = given["outcome"]
+        parts = nested.values() if isinstance(nested, Mapping) else [nested]
+        if given.get("unit") is not None and any(isinstance(part, Draws) for part in parts):
+            raise InputError("outcome has one entry per unit already: leave unit= out")
+        return given
+
+    def _validate(self, columns: Columns) -> Columns:
+        grid = Grid.of(self.quantiles)
+        found = unit_columns(
+            columns, grid, self.outcome_form, drop_missing=self.nan_policy == "omit"
+        )
+        scalar = bool((found.single["n_draws"] == 1).all())
+        if self.quantiles is None and scalar:
+            middle = int(np.searchsorted(grid.levels, 0.5))
+            outcomes = {m: c[:, middle : middle + 1] for m, c in found.models["outcome"].items()}
+            found = found.with_columns(models={"outcome": outcomes})
+            grid = Grid.of([0.5])
+        if self.compat == "r3d" and found.weight is not None:
+            raise InputError("compat='r3d' knows no weights of units: leave sample_weight out")
+        return found.with_columns(grid=grid)
+
+    def _prepare(self, columns: Columns) -> Design:
+        return prepare_design(columns, self._settings(), columns.extra["grid"])
+
+    def _settings(self) -> Settings:
+        analytic = isinstance(self.inference, Analytic)
+        return Settings(
+            cutoff=float(self.cutoff),
+            donut=float(self.donut),
+            method=self.method,
+            p=int(self.p),
+            s=int(self.s),
+            kernel=self.kernel,
+            bandwidth=self.bandwidth,
+            regularize=self.regularize,
+            compat=self.compat,
+            copies=analytic and self.inference.weight_kind == "frequency",  # type: ignore[union-attr]
+        )
+
+    @property
+    def _step(self) -> Step:
+        return monotone_step(self.method, self.rearrange, self.compat)
+
+    def _evaluate(self, prepared: Design, weights: Array) -> Array:
+        return curve_values(prepared, weights, self._step, self._view)
+
+    def _influence(self, prepared: Design, weights: Array) -> Array:
+        settings = self._settings()
+        return curve_influence(prepared, weights, self._step, self._view, settings)
+
+    def _terms(self, columns: Columns) -> list[dict[str, Hashable]]:
+        return view_terms(self.metric, columns, self._view)
+
+    def _diagnose(self, columns: Columns, prepared: Design) -> list[Diagnosis]:
+        return [] if self._view != "effect" else diagnoses(columns, prepared, self._settings())
+
+    def _remarks(self, columns: Columns) -> list[str]:  # noqa: ARG002
+        fixed = "bandwidths are held fixed in all inference"
+        return [f"{fixed}; R3D 0.1.0 reproduced with its defects" if self.compat else fixed]
+
+    def _analytic_name(self, columns: Columns) -> str:  # noqa: ARG002
+        return "leave-one-out influence values of a local polynomial fit"
+
+    @classmethod
+    def _example_arguments(cls, rng: np.random.Generator, n: int) -> dict[str, Any]:
+        running = np.round(rng.uniform(-1, 1, n), 4)
+        running[:2] = [-0.5, 0.5]
+        level = running + 0.4 * running**2 + 0.3 * rng.normal(size=n)
+        return {
+            "running": running,
+            "outcome": {"sales": level + (running >= 0), "costs": np.round(2 * level**2, 2)},
+        }
+
+    # What follows from a fit --------------------------------------------------------------------
+
+    def _joint_view(self) -> "DistributionRDD":
+        """The same estimator of both limits (and the jump of the treatment)."""
+        other = copy.copy(self)
+        other._view = "joint"
+        return other
+
+    def _joint(self) -> Estimate:
+        return self._joint_view()._estimate(self._fitted_columns())
+
+    def limits(self) -> Estimate:
+        """Both limit quantile functions at the cutoff, with their joint distribution.
+
+        Returns
+        -------
+        Estimate
+            Terms have the columns ``side`` ("below", "above") and ``quantile``; in a fuzzy design
+            the jump of the treatment is the term of the side "treatment".
+        """
+        joint = self._joint()
+        name = "Limit at the cutoff"
+        return replace(joint, name=name, method_text=joint.method_text.replace(self.metric, name))
+
+    def first_stage(self) -> pl.DataFrame:
+        """Jump of the treatment at the cutoff, its standard error and F statistic.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per group; ``estimate``, ``standard_error``, ``f_statistic``.
+        """
+        return weak_first_stage.first_stage(self._joint())
+
+    def anderson_rubin(
+        self, level: float | None = None, *, simultaneous: bool = False
+    ) -> pl.DataFrame:
+        """Confidence sets of a fuzzy effect that hold however weak the first stage is.
+
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level; the estimator's by default.
+        simultaneous : bool, default False
+            Bonferroni over the quantiles.
+
+        Returns
+        -------
+        polars.DataFrame
+            The terms, then ``low``, ``high`` and ``shape``: "interval", "line" (everything), or
+            "outside" (everything but the open interval from ``low`` to ``high``).
+        """
+        level = self.level if level is None else level
+        return weak_first_stage.anderson_rubin(
+            self._joint(), level, simultaneous=simultaneous
+        )
+
+    def functionals(self, names: Sequence[str] = functionals.NAMES) -> Estimate:
+        """Effects on functionals of the distribution, by the delta method.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Some of "mean", "iqr", "gini", "wasserstein_2" and "ratio_HIGH_LOW" with quantiles in
+            percent, such as "ratio_90_10".
+
+        Returns
+        -------
+        Estimate
+            One term per outcome and functional (column ``functional``): above minus below, for
+            compliers where the functional is linear (mean, iqr) and the design is fuzzy.
+        """
+        return functionals.functional_effects(
+            self._joint(), self._fitted_columns().extra["grid"].levels, names
+        )
+
+    def multiplier_bootstrap(
+        self,
+        n_resamples: int = 999,
+        *,
+        multipliers: ArrayLike | None = None,
+        rng: int = 0,
+        **conditions: object,
+    ) -> bands.MultiplierBootstrap:
+        """Draws of one effect curve about the estimate, for bands and tests.
+
+        Parameters
+        ----------
+        n_resamples : int, default 999
+            Number of draws B.
+        multipliers : array-like (n_units, B), optional
+            Multipliers of the units instead of random ones.
+        rng : int, default 0
+            Seed.
+        **conditions
+            Which curve, where there are several: ``model="a"``, ``group="b"``.
+
+        Returns
+        -------
+        MultiplierBootstrap
+            With ``band``, ``critical_value`` and ``tests``.
+        """
+        if multipliers is not None:
+            return bands.given_multipliers(self, np.asarray(multipliers, dtype=float), conditions)
+        return bands.gaussian_multipliers(self, n_resamples, rng, conditions)
+
+    def uniform_band(
+        self,
+        level: float | None = None,
+        *,
+        kind: bands.BandKind = "constant",
+        n_resamples: int = 9999,
+        rng: int = 0,
+    ) -> pl.DataFrame:
+        """Effect curves with pointwise intervals and bands that hold for all quantiles at once.
+
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level; the estimator's by default.
+        kind : {"constant", "studentized"}
+            Equal width at every quantile, which covers in small samples, or proportional to the
+            standard error, which needs large ones.
+        n_resamples, rng : int
+            Draws and their seed.
+
+        Returns
+        -------
+        polars.DataFrame
+            As :meth:`evalstats.Estimate.to_frame`, with ``band_low`` and ``band_high``.
+        """
+        level = self.level if level is None else level
+        return bands.banded_frame(self, level, kind, n_resamples, rng)
+
+    def diagnostics(self) -> pl.DataFrame:
+        """What each side of the cutoff rests on.
+
+        Returns
+        -------
+        polars.DataFrame
+            For each outcome (and group) and side: ``n``, ``n_window``, ``n_distinct``,
+            ``bandwidth_min`` and ``bandwidth_max``, ``effective_n``, ``max_leverage``,
+            ``condition``, ``crossing_share``, ``draws_min`` and ``draws_max``.
+        """
+        columns = self._fitted_columns()
+        return diagnostics_frame(columns, self._prepare, self._settings())
+
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Effect curve with pointwise intervals and the uniform band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+        **options
+            As in :func:`evalstats.results.displays.plot_effect_curve`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on; a forest plot if there is one quantile only.
+        """
+        from evalstats.results.displays import plot_effect_curve
+
+        if self.estimate_.terms["quantile"].n_unique() == 1:
+            return super().plot(ax, **options)
+        return plot_effect_curve(self.uniform_band(), ax=ax, **options)
