@@ -66,7 +66,8 @@ def prepare_design(columns: Columns, settings: Settings, grid: Grid) -> Design:
     sides = _eligible_sides(x, weights, settings)
     outcomes, slopes = {}, {}
     for model, outcome in columns.models["outcome"].items():
-        h = _bandwidths(outcome, sides, weights, settings, grid)
+        seen = columns.models.get("unweighted", columns.models["outcome"])[model]
+        h = _bandwidths(seen, sides, weights, settings, grid)
         covariates = columns.models.get("covariates")
         if covariates:
             z = np.column_stack(list(covariates.values()))

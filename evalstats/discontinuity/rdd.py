@@ -268,7 +268,12 @@ class DistributionRDD(Estimator):
     def _validate(self, columns: Columns) -> Columns:
         grid = Grid.of(self.quantiles)
         found = unit_columns(
-            columns, grid, self.outcome_form, drop_missing=self.nan_policy == "omit"
+            columns,
+            grid,
+            self.outcome_form,
+            drop_missing=self.nan_policy == "omit",
+            # R3D selects its bandwidths from unweighted quantiles.
+            keep_unweighted=self.compat == "r3d",
         )
         scalar = bool((found.single["n_draws"] == 1).all())
         if self.quantiles is None and scalar:

@@ -23,9 +23,17 @@ Array = NDArray[np.float64]
 
 
 def unit_columns(
-    columns: Columns, grid: Grid, form: OutcomeForm, *, drop_missing: bool
+    columns: Columns,
+    grid: Grid,
+    form: OutcomeForm,
+    *,
+    drop_missing: bool,
+    keep_unweighted: bool,
 ) -> Columns:
-    """One row per unit: quantiles (n, Q) of each outcome, and finite numbers elsewhere."""
+    """One row per unit: quantiles (n, Q) of each outcome, and finite numbers elsewhere.
+
+    With `keep_unweighted` the role ``unweighted`` holds the quantiles without `draw_weight`.
+    """
     columns = _with_finite_numbers(columns)
     if "unit" in columns.single:
         if form == "quantiles":
@@ -40,7 +48,11 @@ def unit_columns(
         weights = _nested_weights(columns)
     if form == "quantiles":
         return _given_quantiles(columns, grid)
-    return _reduced(columns, grid, weights, drop_missing=drop_missing)
+    found = _reduced(columns, grid, weights, drop_missing=drop_missing)
+    if keep_unweighted and weights is not None:
+        plain = _reduced(columns, grid, None, drop_missing=drop_missing)
+        found = found.with_columns(models={"unweighted": plain.models["outcome"]})
+    return found
 
 
 def _with_finite_numbers(columns: Columns) -> Columns:

@@ -20,25 +20,17 @@ def first_stage(joint: Estimate) -> pl.DataFrame:
     """Jump of the treatment in each group."""
     _require_fuzzy(joint)
     rows = np.flatnonzero((joint.terms["side"] == "treatment").to_numpy())
-    rows = rows[: len(rows) // joint.terms["model"].n_unique()] if _one_group(joint) else rows
+    # All outcomes share one first stage.
+    rows = rows[(joint.terms["model"] == joint.terms["model"][0]).to_numpy()[rows]]
     jump, error = joint.value[rows], joint.standard_error[rows]
-    keys = [name for name in ("group",) if name in joint.terms.columns]
     with np.errstate(divide="ignore"):
         statistic = (jump / error) ** 2
-    return (
-        joint.terms[rows.tolist()]
-        .select(keys)
-        .with_columns(
-            pl.Series("estimate", jump),
-            pl.Series("standard_error", error),
-            pl.Series("f_statistic", statistic),
-        )
-        .unique(maintain_order=True)
+    table = pl.DataFrame(
+        {"estimate": jump, "standard_error": error, "f_statistic": statistic}
     )
-
-
-def _one_group(joint: Estimate) -> bool:
-    return "group" not in joint.terms.columns
+    if "group" not in joint.terms.columns:
+        return table
+    return table.insert_column(0, joint.terms["group"].gather(rows.tolist()))
 
 
 def anderson_rubin(joint: Estimate, level: float, *, simultaneous: bool) -> pl.DataFrame:
