@@ -16,7 +16,7 @@ from evalstats.results.estimate import Estimate
 from evalstats.results.ranges import require_level
 
 if TYPE_CHECKING:
-    from evalstats.discontinuity.rdd import DistributionRDD
+    from evalstats.discontinuity.fitted import FittedDiscontinuity
 
 Array = NDArray[np.float64]
 BandKind = Literal["constant", "studentized"]
@@ -161,9 +161,7 @@ class MultiplierBootstrap:
         slack = 0.0 if self.compat == "r3d" else ROUND_OFF
         return np.asarray((q >= low - slack) & (q <= high + slack))
 
-    def _supremum_test(
-        self, test: str, pair: tuple[float, float], level: float
-    ) -> dict[str, Any]:
+    def _supremum_test(self, test: str, pair: tuple[float, float], level: float) -> dict[str, Any]:
         inside = self._inside(pair)
         effect, draws = self.effect[inside], self.draws[:, inside]
         if test == "homogeneity":
@@ -205,7 +203,7 @@ class MultiplierBootstrap:
 
 
 def gaussian_multipliers(
-    rdd: "DistributionRDD", n_resamples: int, rng: int, conditions: Mapping[str, object]
+    rdd: "FittedDiscontinuity", n_resamples: int, rng: int, conditions: Mapping[str, object]
 ) -> MultiplierBootstrap:
     """Draws under Gaussian multipliers, which are exactly N(0, covariance). O(Q^3 + B Q^2)."""
     if isinstance(n_resamples, bool) or int(n_resamples) != n_resamples or n_resamples < 1:
@@ -230,7 +228,7 @@ def gaussian_multipliers(
 
 
 def given_multipliers(
-    rdd: "DistributionRDD", multipliers: Array, conditions: Mapping[str, object]
+    rdd: "FittedDiscontinuity", multipliers: Array, conditions: Mapping[str, object]
 ) -> MultiplierBootstrap:
     """Draws under the user's own multipliers of the units, one column for each draw."""
     columns = rdd._fitted_columns()
@@ -268,7 +266,7 @@ def given_multipliers(
 
 
 def banded_frame(
-    rdd: "DistributionRDD", level: float, kind: BandKind, n_resamples: int, rng: int
+    rdd: "FittedDiscontinuity", level: float, kind: BandKind, n_resamples: int, rng: int
 ) -> pl.DataFrame:
     """All curves with pointwise intervals and a uniform band for each."""
     if kind not in ("constant", "studentized"):
@@ -287,7 +285,8 @@ def banded_frame(
 
 def _curves(estimate: Estimate) -> list[dict[str, object]]:
     names = [name for name in ("model", "group") if name in estimate.terms.columns]
-    return list(estimate.terms.select(names).unique(maintain_order=True).iter_rows(named=True))
+    columns = [estimate.terms[name].to_list() for name in names]
+    return [dict(zip(names, key, strict=True)) for key in dict.fromkeys(zip(*columns, strict=True))]
 
 
 def _one_curve(estimate: Estimate, conditions: Mapping[str, object]) -> Estimate:

@@ -137,9 +137,7 @@ def _distinct(h: Array) -> list[int]:
     return [q for q in range(len(h)) if q == 0 or h[q] != h[q - 1]]
 
 
-def diagnostics_frame(
-    columns: Columns, prepare: Callable[[Columns], Design], settings: Settings
-) -> pl.DataFrame:
+def diagnostics_frame(columns: Columns, prepare: Callable[[Columns], Design]) -> pl.DataFrame:
     """Table of windows, by group, outcome and side."""
     rows: list[dict[str, Any]] = []
     if columns.group is None:

@@ -65,7 +65,8 @@ def prepare_design(columns: Columns, settings: Settings, grid: Grid) -> Design:
     weights = np.ones(columns.n) if columns.weight is None else columns.weight
     sides = _eligible_sides(x, weights, settings)
     outcomes, slopes = {}, {}
-    for model, outcome in columns.models["outcome"].items():
+    for model, given in columns.models["outcome"].items():
+        outcome = given
         seen = columns.models.get("unweighted", columns.models["outcome"])[model]
         h = _bandwidths(seen, sides, weights, settings, grid)
         covariates = columns.models.get("covariates")

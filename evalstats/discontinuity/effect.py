@@ -35,9 +35,7 @@ def monotone_limits(
     design: Design, fit: LocalFit, weights: Array, step: Step
 ) -> tuple[Array, Array]:
     """Both limits after the monotone step, by ascending quantile."""
-    below, above = (
-        monotone_curve(row, design.grid.levels, step) for row in fit.limits(weights)
-    )
+    below, above = (monotone_curve(row, design.grid.levels, step) for row in fit.limits(weights))
     return below, above
 
 
@@ -106,9 +104,7 @@ def _side_blocks(
     return low.T, high.T
 
 
-def _treatment_block(
-    design: Design, fit: LocalFit, weights: Array, settings: Settings
-) -> Array:
+def _treatment_block(design: Design, fit: LocalFit, weights: Array, settings: Settings) -> Array:
     """Influence (n,) on the jump of the treatment."""
     treatment = design.treatment
     if treatment is None:

@@ -182,25 +182,33 @@ def coefficient_variance(
 
     NaN where the fit is singular. O(window Q p).
     """
-    coefficients, conditions = local_coefficients(x, weight, h, columns, kind, order)
     n_columns = columns.shape[0]
     value = np.full(n_columns, np.nan)
     variance = np.full(n_columns, np.nan)
+    coefficients = np.zeros((order + 1, n_columns))
     smoother = np.empty((order + 1, x.size))
     leverage = np.empty(x.size)
+    share = np.empty(x.size)
     window = 0
+    condition = np.inf
     for q in range(n_columns):
         if q == 0 or h[q] != h[q - 1]:
-            window, _ = fill_smoother(x, weight, h[q], kind, smoother, leverage)
-        if not conditions[q] < MAX_CONDITION:
+            window, condition = fill_smoother(x, weight, h[q], kind, smoother, leverage)
+            for unit in range(window):
+                left = 1.0 - weight[unit] * leverage[unit]
+                part = weight[unit] * smoother[power, unit]
+                share[unit] = part * part / left if left > 1e-10 else 0.0
+        if not condition < MAX_CONDITION:
             continue
+        for j in range(order + 1):
+            total = 0.0
+            for unit in range(window):
+                total += smoother[j, unit] * weight[unit] * columns[q, unit]
+            coefficients[j, q] = total
         total = 0.0
         for unit in range(window):
-            left = 1.0 - weight[unit] * leverage[unit]
-            if left > 1e-10:
-                residual = columns[q, unit] - fitted_value(coefficients, q, x[unit] / h[q])
-                part = weight[unit] * smoother[power, unit] * residual
-                total += part * part / left
+            residual = columns[q, unit] - fitted_value(coefficients, q, x[unit] / h[q])
+            total += share[unit] * residual * residual
         scale = h[q] ** power
         value[q] = coefficients[power, q] / scale
         variance[q] = total / (scale * scale)

@@ -87,26 +87,31 @@ class LocalFit:
 
     def require_estimable(self, what: str, grid: Array, weights: Array) -> None:
         """Refuse windows whose polynomial cannot be told apart, naming side and quantile."""
-        for number, side in enumerate(self.sides):
-            checked: set[float] = set()
-            for q, h in enumerate(self.h[number].tolist()):
-                if h in checked:
-                    continue
-                checked.add(h)
-                inside = side.x[np.abs(side.x) < h] if self.kernel != "uniform" else side.x
-                inside = inside[np.abs(inside) <= h]
-                distinct = len(np.unique(inside))
-                place = f"{what}: the window {side.name} the cutoff (h = {h:.6g}"
-                place += f", quantile {grid[q]:g})" if len(grid) > 1 else ")"
-                if distinct < self.order + 1 or len(inside) < self.order + 2:
-                    raise InputError(
-                        f"{place} holds {len(inside)} units with {distinct} distinct values of "
-                        f"running, but a fit of order {self.order} needs {self.order + 2} units "
-                        f"and {self.order + 1} values: widen the bandwidth or lower p"
-                    )
-                condition = self.smoother(number, q, weights)[2]
-                if not condition < MAX_CONDITION:
-                    raise InputError(
-                        f"{place} has a singular fit (condition number {condition:.1e}): widen "
-                        "the bandwidth or lower p"
-                    )
+        code = KERNEL_CODES[self.kernel]
+        for side, h, columns in zip(self.sides, self.h, self.columns, strict=True):
+            # Windows are nested: the narrowest one has the fewest values.
+            narrow = int(np.argmin(h))
+            distance = np.abs(side.x)
+            within = distance <= h[narrow] if self.kernel == "uniform" else distance < h[narrow]
+            distinct = len(np.unique(side.x[within]))
+            if distinct < self.order + 1 or within.sum() < self.order + 2:
+                raise InputError(
+                    f"{_place(what, side, h, grid, narrow)} holds {int(within.sum())} units with "
+                    f"{distinct} distinct values of running, but a fit of order {self.order} needs "
+                    f"{self.order + 2} units and {self.order + 1} values: widen the bandwidth or "
+                    "lower p"
+                )
+            _, conditions = local_coefficients(
+                side.x, weights[side.rows], h, columns, code, self.order
+            )
+            worst = int(np.argmax(conditions))
+            if not conditions[worst] < MAX_CONDITION:
+                raise InputError(
+                    f"{_place(what, side, h, grid, worst)} has a singular fit (condition number "
+                    f"{conditions[worst]:.1e}): widen the bandwidth or lower p"
+                )
+
+
+def _place(what: str, side: Side, h: Array, grid: Array, q: int) -> str:
+    quantile = f", quantile {grid[q]:g}" if len(grid) > 1 else ""
+    return f"{what}: the window {side.name} the cutoff (h = {h[q]:.6g}{quantile})"

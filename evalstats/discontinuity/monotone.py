@@ -25,11 +25,11 @@ def monotone_curve(curve: Array, grid: Array, step: Step) -> Array:
     if step == "isotonic":
         row = curve[np.newaxis].copy()
         isotonic_rows(row)
-        return row[0]
+        return np.asarray(row[0])
     if step == "sort":
         return np.sort(curve)
     if step == "r3d":
         position = (grid - grid[0]) / (grid[-1] - grid[0])
         fine = np.interp(np.arange(REFERENCE_POINTS + 1) / REFERENCE_POINTS, position, curve)
-        return np.quantile(fine, position)
+        return np.asarray(np.quantile(fine, position))
     return curve

@@ -70,10 +70,10 @@ def require_orders(p: object, s: object) -> None:
             )
 
 
-def require_number(name: str, value: object, low: float) -> None:
+def require_number(name: str, value: Any, low: float) -> None:
     """Refuse what is no finite number of at least `low`."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or value < low:  # type: ignore[arg-type,operator]
+    if not number or not np.isfinite(value) or value < low:
         wanted = "a finite number" if low == -np.inf else f"a finite number >= {low:g}"
         raise InputError(f"{name}={value!r}: it must be {wanted}")
 

@@ -27,15 +27,13 @@ class Draws(Records):
         Unit i has ``values[starts[i]:stops[i]]``.
     """
 
-    def __init__(
-        self, values: Column, starts: NDArray[np.int64], stops: NDArray[np.int64]
-    ) -> None:
+    def __init__(self, values: Column, starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
         self.values = values
         self.starts = starts
         self.stops = stops
 
     @classmethod
-    def of_units(cls, argument: str, units: Sequence[Any]) -> "Draws":
+    def of_units(cls, argument: str, units: "Sequence[Any] | NDArray[Any]") -> "Draws":
         """Collect one array per unit, or the rows of a 2-D array."""
         if isinstance(units, np.ndarray) and units.ndim == 2:
             n, m = units.shape
@@ -80,8 +78,7 @@ def nested_outcomes(argument: str, outcome: object) -> object:
     """Turn one array of draws per unit, for one or several outcomes, into `Draws`."""
     if isinstance(outcome, Mapping):
         return {
-            name: nested_outcomes(f"{argument}[{name!r}]", value)
-            for name, value in outcome.items()
+            name: nested_outcomes(f"{argument}[{name!r}]", value) for name, value in outcome.items()
         }
     if isinstance(outcome, np.ndarray) and outcome.ndim == 2 and outcome.shape[1] > 1:
         return Draws.of_units(argument, outcome)

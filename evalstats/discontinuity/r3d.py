@@ -95,7 +95,9 @@ def gini(grid: Array, curve: Array) -> float:
     return float(np.clip(1.0 - 2.0 * area, 0.0, 1.0))
 
 
-def consecutive_ranges(ranges: "list[list[float]] | None", grid: Array) -> list[tuple[float, float]]:
+def consecutive_ranges(
+    ranges: "list[list[float]] | None", grid: Array
+) -> list[tuple[float, float]]:
     """Sub-ranges of the tests: a vector of more than two points means consecutive ones."""
     if ranges is None:
         return [(float(grid.min()), float(grid.max()))]

@@ -76,7 +76,7 @@ def _nested_weights(columns: Columns) -> "Column | None":
         return None
     if not isinstance(weights, Draws):
         raise InputError("draw_weight needs unit=, or one array of weights per unit")
-    return weights  # type: ignore[return-value]
+    return weights
 
 
 def _reduced(
@@ -84,9 +84,9 @@ def _reduced(
 ) -> Columns:
     outcomes: dict[str, Column] = {}
     sizes = np.full(columns.n, np.iinfo(np.int64).max)
-    for model, column in columns.models["outcome"].items():
+    for model, given in columns.models["outcome"].items():
         label = outcome_label(columns, model)
-        column = nested_outcomes(label, column)  # type: ignore[assignment]
+        column: Any = nested_outcomes(label, given)
         if isinstance(column, Draws):
             numbers = _weights_of(weights, column)
             missing = int(np.isnan(column.values).sum())

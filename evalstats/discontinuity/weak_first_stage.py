@@ -25,9 +25,7 @@ def first_stage(joint: Estimate) -> pl.DataFrame:
     jump, error = joint.value[rows], joint.standard_error[rows]
     with np.errstate(divide="ignore"):
         statistic = (jump / error) ** 2
-    table = pl.DataFrame(
-        {"estimate": jump, "standard_error": error, "f_statistic": statistic}
-    )
+    table = pl.DataFrame({"estimate": jump, "standard_error": error, "f_statistic": statistic})
     if "group" not in joint.terms.columns:
         return table
     return table.insert_column(0, joint.terms["group"].gather(rows.tolist()))

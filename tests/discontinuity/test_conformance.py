@@ -26,9 +26,7 @@ from evalstats.discontinuity.reference_bandwidth import (
 pytestmark = pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "reference" / "rdd"
-CASES = (
-    json.loads((FOLDER / "cases.json").read_text())["cases"] if FOLDER.is_dir() else []
-)
+CASES = json.loads((FOLDER / "cases.json").read_text())["cases"] if FOLDER.is_dir() else []
 BY_NAME = {case["case"]: case for case in CASES}
 # An unsorted grid changes what the reference's gridded rearrangement does; ours sorts the grid.
 SORTED_ELSEWHERE = {"noisy_unsorted_simple", "noisy_unsorted_frechet"}
@@ -157,7 +155,7 @@ def check_influence(case, design, expected):
 
 @pytest.mark.parametrize("name", named("refuse"))
 def test_refused_cases(name):
-    with pytest.raises(es.InputError, match="the window (below|above) the cutoff"):
+    with pytest.raises(es.InputError, match=r"the window (below|above) the cutoff"):
         fitted(BY_NAME[name])
 
 
