@@ -49,6 +49,8 @@ class Rule:
         Add the variance of the estimated curvature to its square.
     n : float
         Number of units, effective where they are weighted.
+    copies : bool
+        Whether weights count identical units.
     """
 
     kernel: str
@@ -59,6 +61,7 @@ class Rule:
     coverage: bool
     regularise: bool
     n: float
+    copies: bool
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def select_bandwidths(
     )
     exponent = 1.0 / (2 * rule.s + 3)
     factor = 2.0 * (rule.s + 1)
-    limits = [_limits(side, rule.p) for side in sides]
+    limits = [_limits(rule, side, mass, rule.p) for side, mass in zip(sides, weights, strict=True)]
     if rule.two_sided:
         h = np.vstack([_minimiser(rule, part, factor, exponent) for part in (below, above)])
         for row, (low, high) in zip(h, limits, strict=True):
@@ -136,10 +139,10 @@ def _curvature(rule: Rule, side: Side, columns: Array, weight: Array, pilot: flo
     """Curvature that biases a fit of order s, from the pilot chain on one side."""
     s = rule.s
     order = s + 1
-    low, high = _limits(side, s + 2)
+    low, high = _limits(rule, side, weight, s + 2)
     window = min(max(pilot, low), high)
-    bias, _ = _coefficient(side, columns, weight, "uniform", s + 2, s + 2, high)
-    _, spread = _coefficient(side, columns, weight, rule.kernel, order, order, window)
+    bias, _ = _coefficient(rule, side, columns, weight, s + 2, s + 2, high, "uniform")
+    _, spread = _coefficient(rule, side, columns, weight, order, order, window)
     squared = bias_constant(rule.kernel, order, order) ** 2 * bias**2
     variance = spread * window ** (2 * order + 1)
     if rule.integrated:
@@ -147,8 +150,8 @@ def _curvature(rule: Rule, side: Side, columns: Array, weight: Array, pilot: flo
     with np.errstate(divide="ignore", invalid="ignore"):
         wide = ((2 * order + 1) * variance / (2.0 * squared)) ** (1.0 / (2 * order + 3))
     wide = np.clip(np.nan_to_num(wide, nan=high, posinf=high), low, high)
-    bias, uncertainty = _coefficient(side, columns, weight, rule.kernel, order, order, wide)
-    _, spread = _coefficient(side, columns, weight, rule.kernel, s, 0, window)
+    bias, uncertainty = _coefficient(rule, side, columns, weight, order, order, wide)
+    _, spread = _coefficient(rule, side, columns, weight, s, 0, window)
     constant = bias_constant(rule.kernel, s, 0)
     sign = 1.0 if side.name == "above" or s % 2 else -1.0
     return _Curvature(
@@ -157,28 +160,31 @@ def _curvature(rule: Rule, side: Side, columns: Array, weight: Array, pilot: flo
 
 
 def _coefficient(
+    rule: Rule,
     side: Side,
     columns: Array,
     weight: Array,
-    kernel: str,
     order: int,
     power: int,
     h: "float | Array",
+    kernel: str | None = None,
 ) -> tuple[Array, Array]:
     """Coefficient of x^power and its variance; 0 where the fit is singular."""
-    wide = np.ascontiguousarray(np.broadcast_to(np.asarray(h, dtype=np.float64), len(columns)))
+    wide = np.full(len(columns), h, dtype=np.float64)
+    code = KERNEL_CODES[kernel or rule.kernel]
     value, variance = coefficient_variance(
-        side.x, weight, wide + 0.0, columns, KERNEL_CODES[kernel], order, power
+        side.x, weight, wide, columns, code, order, power, rule.copies
     )
     return np.nan_to_num(value, nan=0.0), np.nan_to_num(variance, nan=0.0)
 
 
-def _limits(side: Side, order: int) -> tuple[float, float]:
+def _limits(rule: Rule, side: Side, weight: Array, order: int) -> tuple[float, float]:
     """Smallest window with order + 2 distinct values and ten units, and the range, of a side."""
     distance = np.abs(side.x)
     distinct = np.unique(distance)
     nearest = distinct[min(order + 2, len(distinct)) - 1]
-    tenth = distance[min(MIN_UNITS, len(distance)) - 1]
+    reached = np.cumsum(weight if rule.copies else np.ones(len(weight)))
+    tenth = distance[min(int(np.searchsorted(reached, MIN_UNITS)), len(distance) - 1)]
     # A little beyond the unit, whose kernel weight would otherwise be zero.
     high = float(distance[-1])
     return min(1.0001 * max(float(nearest), float(tenth)), 1.0001 * high), 1.0001 * high

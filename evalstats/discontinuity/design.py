@@ -164,6 +164,7 @@ def _selected(
             coverage=rule.startswith("cer"),
             regularise=settings.regularize,
             n=n,
+            copies=settings.copies,
         ),
         sides,
         columns,

@@ -177,10 +177,11 @@ def coefficient_variance(
     kind: int,
     order: int,
     power: int,
+    copies: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficient of x^power of each column and its HC2 sandwich variance, both (Q,).
 
-    NaN where the fit is singular. O(window Q p).
+    With `copies` a weight counts independent units. NaN where the fit is singular. O(window Q p).
     """
     n_columns = columns.shape[0]
     value = np.full(n_columns, np.nan)
@@ -195,9 +196,12 @@ def coefficient_variance(
         if q == 0 or h[q] != h[q - 1]:
             window, condition = fill_smoother(x, weight, h[q], kind, smoother, leverage)
             for unit in range(window):
-                left = 1.0 - weight[unit] * leverage[unit]
-                part = weight[unit] * smoother[power, unit]
-                share[unit] = part * part / left if left > 1e-10 else 0.0
+                mass = weight[unit]
+                left = 1.0 - (leverage[unit] if copies else mass * leverage[unit])
+                part = mass * smoother[power, unit] * smoother[power, unit]
+                if not copies:
+                    part *= mass
+                share[unit] = part / left if left > 1e-10 else 0.0
         if not condition < MAX_CONDITION:
             continue
         for j in range(order + 1):
