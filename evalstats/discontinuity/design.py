@@ -14,6 +14,8 @@ from evalstats.discontinuity.sides import Side, split_sides
 from evalstats.errors import InputError
 
 Array = NDArray[np.float64]
+NO_JUMP = 1e-9
+NO_VARIATION = 1e-12
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,19 @@ def prepare_design(columns: Columns, settings: Settings, grid: Grid) -> Design:
         h = _treatment_bandwidth(column, sides, weights, settings, grid)
         treatment = LocalFit.of(sides, column, h, settings.kernel, settings.p)
         treatment.require_estimable("treatment", np.ones(1), weights)
+        _require_jump(treatment, weights)
     return Design(columns.n, grid, sides, weights, outcomes, treatment, slopes)
+
+
+def _require_jump(treatment: LocalFit, weights: Array) -> None:
+    """Refuse a treatment that is the same on both sides, by which nothing can be divided."""
+    below, above = treatment.limits(weights)[:, 0]
+    size = max(float(np.abs(columns).max()) for columns in treatment.columns)
+    if not abs(above - below) > NO_JUMP * size:
+        raise InputError(
+            f"the treatment has the same limit ({below:.6g}) on both sides of the cutoff: a fuzzy "
+            "design needs one that jumps"
+        )
 
 
 def _eligible_sides(x: Array, weights: Array, settings: Settings) -> tuple[Side, Side]:
@@ -209,7 +223,7 @@ def _common_slopes(
     """
     d, size = covariates.shape[1], outcome.shape[1]
     width = float(h.max())
-    cross, right = np.zeros((d, d)), np.zeros((d, size))
+    cross, right, total = np.zeros((d, d)), np.zeros((d, size)), np.zeros(d)
     joint = np.column_stack([covariates, outcome])
     for side in sides:
         fit = side.within(width)
@@ -218,10 +232,12 @@ def _common_slopes(
         basis = np.vander(u, settings.p + 1, increasing=True) * np.sqrt(mass)[:, np.newaxis]
         block = joint[fit.rows] * np.sqrt(mass)[:, np.newaxis]
         residual = block - basis @ np.linalg.lstsq(basis, block, rcond=None)[0]
+        total += (block[:, :d] ** 2).sum(axis=0)
         cross += residual[:, :d].T @ residual[:, :d]
         right += residual[:, :d].T @ residual[:, d:]
     scale = np.sqrt(np.diag(cross))
-    if not bool((scale > 0).all()) or np.linalg.cond(cross / np.outer(scale, scale)) > 1e12:
+    flat = scale**2 <= NO_VARIATION * total
+    if bool(flat.any()) or np.linalg.cond(cross / np.outer(scale, scale)) > 1e12:
         raise InputError(
             "covariates are collinear, constant or functions of running within the window: remove "
             "some"

@@ -126,8 +126,9 @@ def collapsed(
         if bool(varies.any()):
             position = int(np.argmax(varies))
             row = position if order is None else int(order[position])
+            unit = columns.single["unit"][row : row + 1].tolist()[0]
             raise InputError(
-                f"{argument} varies within the unit {columns.single['unit'][row]!r} (first in row "
+                f"{argument} varies within the unit {unit!r} (first in row "
                 f"{row}): it belongs to the unit, so give all its rows the same value"
             )
         return np.ascontiguousarray(gathered[edges[:-1]])
