@@ -76,6 +76,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def test_verbs_are_those_of_the_registry():
+    import evalstats.discontinuity.rdd
     import evalstats.discrimination.auprc
     import evalstats.discrimination.auroc
     import evalstats.discrimination.mistakes

@@ -138,7 +138,7 @@ class DistributionRDD(Exploration):
         *,
         cutoff: float = 0.0,
         method: Method = "frechet",
-        quantiles: ArrayLike | None = None,
+        quantiles: Sequence[float] | NDArray[np.float64] | None = None,
         p: int = 2,
         s: int = 1,
         kernel: Kernel = "triangular",

@@ -193,10 +193,11 @@ def plot_quantile_heatmap(
         means = binned["mean"].to_numpy()
         lowest, highest = float(means.min()), float(means.max())
         heights = _level_edges(levels)
-        for low, high in edges.iter_rows():
+        bounds = _bin_bounds(edges["bin_low"].to_list(), edges["bin_high"].to_list(), cutoff)
+        for number, low in enumerate(edges["bin_low"]):
             column = binned.filter(pl.col("bin_low") == low).sort("quantile")["mean"].to_numpy()
             drawn = axes.pcolormesh(
-                [low, high],
+                bounds[number : number + 2],
                 heights,
                 column[:, np.newaxis],
                 cmap="viridis",
@@ -288,6 +289,15 @@ def _one_series(frame: pl.DataFrame) -> pl.DataFrame:
         if name in frame.columns and frame[name].n_unique() > 1:
             raise InputError(f"the frame has several values of {name!r}: filter one to draw it")
     return frame
+
+
+def _bin_bounds(lows: list[float], highs: list[float], cutoff: float) -> list[float]:
+    """Boundaries that leave no gaps: half way between bins, and the cutoff itself."""
+    inner = [
+        cutoff if high < cutoff <= low else (high + low) / 2.0
+        for high, low in zip(highs[:-1], lows[1:], strict=True)
+    ]
+    return [lows[0], *inner, highs[-1]]
 
 
 def _level_edges(levels: Any) -> Any:

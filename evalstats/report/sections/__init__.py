@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from evalstats.report.section import Section
+from evalstats.report.sections.discontinuity import breaks_in_climate_records
 from evalstats.report.sections.discrimination import (
     countries_as_clusters,
     digits_by_class,
@@ -19,4 +20,5 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     countries_as_clusters,
     digits_by_class,
     length_controlled_win_rates,
+    breaks_in_climate_records,
 )
