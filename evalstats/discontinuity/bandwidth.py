@@ -3,9 +3,10 @@
 The plug-in rule of Fan and Gijbels (1996, section 4.2) at a boundary, for many outcome columns at
 once: a global polynomial of order s + 2 gives the bias of a pilot b, a local fit of order s + 1 at
 b the curvature that biases a fit of order s; variances come from residuals in a rule-of-thumb
-window. The squared curvature is regularised by its sampling variance (Imbens and Kalyanaraman
-2012), so that a curvature that looks small by chance cannot make the window huge. Every step
-multiplies bandwidths by a when the running variable is multiplied by a.
+window. The square of an estimated curvature is too large on average by its sampling variance, which
+is subtracted; a floor in proportion to that variance keeps a curvature that looks small by chance
+from making the window huge (the purpose of Imbens and Kalyanaraman's regularisation, 2012). Every
+step multiplies bandwidths by a when the running variable is multiplied by a.
 """
 
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ Array = NDArray[np.float64]
 
 # Rule of thumb for the window of the variances, per kernel (Calonico, Cattaneo and Titiunik 2014).
 PILOT_FACTOR = {"triangular": 2.576, "epanechnikov": 2.34, "uniform": 1.843}
-# Share of the sampling variance that is added to the squared curvature. Imbens and Kalyanaraman's 3
-# is meant for fits of order s; fits of order s + 1 lose a fifth of their precision by it (see the
-# coverage page), and below 0.5 the bands of wide windows begin to undercover.
-REGULARISATION = 0.5
+# Least squared curvature, as a share of its sampling variance.
+FLOOR = 0.5
+# Weight of a quantile's own ratio of squared bias to variance against that of all quantiles.
+OWN_SHARE = 0.25
 MIN_UNITS = 10
 
 
@@ -46,7 +47,7 @@ class Rule:
     coverage : bool
         Shrink to the rate that minimises the coverage error.
     regularise : bool
-        Add the variance of the estimated curvature to its square.
+        Remove the noise from the squared curvature, down to a floor.
     n : float
         Number of units, effective where they are weighted.
     copies : bool
@@ -125,14 +126,19 @@ def select_bandwidths(
 def _minimiser(rule: Rule, part: _Curvature, factor: float, exponent: float) -> Array:
     """Bandwidth at which variance / h and the squared bias h^(2s + 2) balance.
 
-    A column's own ratio of squared bias to variance is averaged with that of all columns: halving
-    its noise costs little, because neighbouring quantiles need nearly the same window.
+    A quantile's own ratio of squared bias to variance is averaged with that of all quantiles:
+    neighbours need nearly the same window, and their own ratios are noisy.
     """
-    squared = part.bias**2 + (part.uncertainty if rule.regularise else 0.0)
+    squared, noise = part.bias**2, part.uncertainty
+    total = squared.sum()
+    if rule.regularise:
+        total = max(total - noise.sum(), FLOOR * noise.sum())
+        squared = np.maximum(squared - noise, FLOOR * noise)
     with np.errstate(divide="ignore", invalid="ignore"):
-        joint = squared.sum() / part.variance.sum()
+        joint = total / part.variance.sum()
         own = np.full_like(squared, joint) if rule.integrated else squared / part.variance
-        return np.asarray((factor * 0.5 * (own + joint)) ** -exponent)
+        ratio = OWN_SHARE * own + (1.0 - OWN_SHARE) * joint
+        return np.asarray((factor * ratio) ** -exponent)
 
 
 def _curvature(rule: Rule, side: Side, columns: Array, weight: Array, pilot: float) -> _Curvature:
@@ -154,9 +160,7 @@ def _curvature(rule: Rule, side: Side, columns: Array, weight: Array, pilot: flo
     _, spread = _coefficient(rule, side, columns, weight, s, 0, window)
     constant = bias_constant(rule.kernel, s, 0)
     sign = 1.0 if side.name == "above" or s % 2 else -1.0
-    return _Curvature(
-        spread * window, sign * constant * bias, REGULARISATION * constant**2 * uncertainty
-    )
+    return _Curvature(spread * window, sign * constant * bias, constant**2 * uncertainty)
 
 
 def _coefficient(

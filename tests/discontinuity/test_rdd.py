@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import evalstats as es
+from evalstats.discontinuity import bandwidth
 from tests.oracles import discontinuity as oracle
 
 pytestmark = pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
@@ -99,10 +100,15 @@ def test_two_sided_rules_may_differ(sample):
     assert one[0] == one[1]
 
 
-def test_regularisation_narrows(sample):
-    x, units = sample
-    plain = widths(rdd(regularize=False).fit(x, units))
-    assert (widths(rdd().fit(x, units)) <= plain).all()
+@pytest.mark.parametrize(
+    ("bias", "noise", "regularise", "squared"),
+    [(3.0, 4.0, True, 5.0), (0.1, 4.0, True, 2.0), (0.1, 4.0, False, 0.01), (3.0, 4.0, False, 9.0)],
+)
+def test_noise_is_taken_out_of_the_squared_curvature(bias, noise, regularise, squared):
+    rule = bandwidth.Rule("triangular", 1, 2, True, False, False, regularise, 100.0, False)
+    part = bandwidth._Curvature(np.array([7.0]), np.array([bias]), np.array([noise]))
+    h = bandwidth._minimiser(rule, part, 4.0, 0.2)
+    assert h[0] == pytest.approx((7.0 / (4.0 * squared)) ** 0.2, rel=1e-12)
 
 
 # Forms of input ---------------------------------------------------------------------------------
