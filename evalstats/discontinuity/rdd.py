@@ -30,7 +30,7 @@ from evalstats.discontinuity.options import (
     require_orders,
 )
 from evalstats.discontinuity.outcomes import Draws, nested_outcomes
-from evalstats.discontinuity.reading import unit_columns
+from evalstats.discontinuity.reading import holds_single_numbers, unit_columns
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Analytic, InferenceOption
@@ -257,7 +257,8 @@ class DistributionRDD(Exploration):
         return given
 
     def _validate(self, columns: Columns) -> Columns:
-        grid = Grid.of(self.quantiles)
+        scalar = self.quantiles is None and holds_single_numbers(columns)
+        grid = Grid.of([0.5] if scalar else self.quantiles)
         found = unit_columns(
             columns,
             grid,
@@ -266,12 +267,6 @@ class DistributionRDD(Exploration):
             # R3D selects its bandwidths from unweighted quantiles.
             keep_unweighted=self.compat == "r3d",
         )
-        scalar = bool((found.single["n_draws"] == 1).all())
-        if self.quantiles is None and scalar:
-            middle = int(np.searchsorted(grid.levels, 0.5))
-            outcomes = {m: c[:, middle : middle + 1] for m, c in found.models["outcome"].items()}
-            found = found.with_columns(models={"outcome": outcomes})
-            grid = Grid.of([0.5])
         if self.compat == "r3d" and found.weight is not None:
             raise InputError("compat='r3d' knows no weights of units: leave sample_weight out")
         return found.with_columns(grid=grid)

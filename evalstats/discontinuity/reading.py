@@ -22,6 +22,14 @@ from evalstats.errors import InputError, warn
 Array = NDArray[np.float64]
 
 
+def holds_single_numbers(columns: Columns) -> bool:
+    """Whether every unit has one number as its outcome: an ordinary discontinuity design."""
+    outcomes: list[Any] = list(columns.models["outcome"].values())
+    return "unit" not in columns.single and all(
+        isinstance(column, np.ndarray) and column.dtype.kind in "biuf" for column in outcomes
+    )
+
+
 def unit_columns(
     columns: Columns,
     grid: Grid,
