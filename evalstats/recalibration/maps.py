@@ -206,7 +206,7 @@ def fit_isotonic(score: Array, positive: Mask, weight: Array | None = None) -> I
     """Non-decreasing least-squares fit, ties pooled, linear between the corners. O(n log n)."""
     mass = _weights(score, weight)
     used = np.flatnonzero(mass > 0.0)
-    order = used[np.argsort(score[used], kind="stable")]
+    order = used[np.argsort(score[used])]
     x = np.asarray(score, dtype=np.float64)[order]
     last = np.append(x[1:] != x[:-1], True)
     weights, total, end = pool_adjacent_violators(
