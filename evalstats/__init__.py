@@ -4,7 +4,9 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 _HOME = {
+    "AUPIMO": "anomaly.aupimo",
     "AUPRC": "discrimination.auprc",
+    "AUPRO": "anomaly.aupro",
     "AUROC": "discrimination.auroc",
     "Analytic": "inference.methods",
     "BalanceScore": "calibration.balance",
@@ -23,6 +25,7 @@ _HOME = {
     "LengthControlledWinRate": "winrate.length_controlled",
     "LogLoss": "calibration.log_loss",
     "MistakeAnalysis": "discrimination.mistakes",
+    "ModelRanks": "results.model_ranks",
     "NoInference": "inference.methods",
     "PlattScaling": "calibration.recalibrators",
     "ReliabilityDiagram": "calibration.reliability",
@@ -35,7 +38,9 @@ _HOME = {
     "ace_netcal": "calibration.functions",
     "ace_nixon": "calibration.functions",
     "atomic_mistakes": "discrimination.mistakes",
+    "aupimo": "anomaly.aupimo",
     "auprc": "discrimination.auprc",
+    "aupro": "anomaly.aupro",
     "auroc": "discrimination.auroc",
     "balance_score": "calibration.functions",
     "brier_score": "calibration.brier_score",
@@ -48,6 +53,7 @@ _HOME = {
     "hosmer_lemeshow_test": "calibration.forecast_tests",
     "log_loss": "calibration.log_loss",
     "murphy_decomposition": "calibration.binned_terms",
+    "rank_models": "results.model_ranks",
     "recalibration_report": "calibration.report",
     "smooth_calibration_error": "calibration.smooth_error",
     "spiegelhalter_test": "calibration.forecast_tests",

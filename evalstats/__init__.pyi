@@ -1,3 +1,7 @@
+from evalstats.anomaly.aupimo import AUPIMO as AUPIMO
+from evalstats.anomaly.aupimo import aupimo as aupimo
+from evalstats.anomaly.aupro import AUPRO as AUPRO
+from evalstats.anomaly.aupro import aupro as aupro
 from evalstats.calibration.balance import BalanceScore as BalanceScore
 from evalstats.calibration.binned_terms import murphy_decomposition as murphy_decomposition
 from evalstats.calibration.brier_score import BrierScore as BrierScore
@@ -40,6 +44,8 @@ from evalstats.inference.methods import Jackknife as Jackknife
 from evalstats.inference.methods import NoInference as NoInference
 from evalstats.results.citations import citations as citations
 from evalstats.results.estimate import Estimate as Estimate
+from evalstats.results.model_ranks import ModelRanks as ModelRanks
+from evalstats.results.model_ranks import rank_models as rank_models
 from evalstats.winrate.bradley_terry import BradleyTerry as BradleyTerry
 from evalstats.winrate.length_controlled import LengthControlledWinRate as LengthControlledWinRate
 from evalstats.winrate.wildbench import WildBenchReward as WildBenchReward

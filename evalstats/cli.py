@@ -60,6 +60,10 @@ VERBS: dict[str, Verb] = {
     "calibration-error": Verb(
         "calibration.calibration_error:CalibrationError", "Binned calibration error (ECE)."
     ),
+    "aupimo": Verb(
+        "report.localisation:aupimo", "Overlap with each defect at few false alarms.", ("AUPIMO",)
+    ),
+    "aupro": Verb("report.localisation:aupro", "Overlap with each region of a mask.", ("AUPRO",)),
     "recalibrate": Verb(
         "report.recalibrate:recalibrate",
         "Calibration before and after recalibration.",

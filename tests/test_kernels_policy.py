@@ -70,6 +70,19 @@ for weight in (None, 1 + y, frozen):
 for cls in (es.BrierScore, es.LogLoss):
     cls().finalize(cls().partial(y, shares)), cls(target="multiclass").fit(y, {"m": table})
 es.LogLoss(clip=None).fit(y, np.where(y == 1, 0.0, shares), sample_weight=frozen)
+masks = np.zeros((24, 16, 16), dtype=bool)
+masks[16:, 4:9, 4:9] = True
+maps = rng.normal(size=masks.shape) + 2 * masks
+for dtype in ("f8", "f4", "f2", "i2"):
+    given = np.round(10 * maps).astype(dtype)
+    for rate in ("mean", "max", "quantile"):
+        es.aupimo(masks, given, fpr_bounds=(0.01, 0.2), shared_fpr=rate)
+    es.aupro(list(masks), list(given))
+for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
+    pimo = es.AUPIMO(fpr_bounds=[(0.01, 0.2), (0.1, 1.0)], inference=method).fit(masks, maps)
+    es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)
+pimo.curves(n_points=5), pimo.thresholds_at(n_resamples=4), pimo.diagnostics(), pimo.companions()
+pimo.finalize(pimo.stream(zip(masks, maps)))
 kernels = {}
 for module in pkgutil.walk_packages(es.__path__, "evalstats."):
     if module.name in sys.modules:
