@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.inference.simultaneous import SIMULATION_KEY
+from evalstats.kernels.products import tall_product
 
 Array = NDArray[np.float64]
 N_DRAWS = 4_000
@@ -75,7 +76,8 @@ def norm_confidence_curve(
 
 def _noise(covariance: Array, normals: Array) -> Array:
     roots, vectors = np.linalg.eigh(covariance)
-    return np.asarray(normals @ (vectors * np.sqrt(np.clip(roots, 0.0, None))).T)
+    factor = np.ascontiguousarray(vectors * np.sqrt(np.clip(roots, 0.0, None)))
+    return tall_product(normals, factor)
 
 
 def _smaller(mean: Array, error: Array) -> Array:
