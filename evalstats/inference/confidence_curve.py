@@ -86,6 +86,8 @@ def _smaller(mean: Array, error: Array) -> Array:
         largest = np.nanmax(np.where(error > 0, np.abs(mean) / error, np.nan), initial=0.0)
     thresholds = largest * np.linspace(1.0, 0.0, N_SMALLER, endpoint=False)
     shrunk = np.sign(mean) * np.clip(np.abs(mean) - thresholds[:, np.newaxis] * error, 0.0, None)
+    # What round-off leaves of the largest is no mean either.
+    shrunk[0] = 0.0
     return np.asarray(shrunk)
 
 
