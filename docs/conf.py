@@ -65,7 +65,7 @@ def append_simulation_results(app, docname, source):
             source[0] += f"\n```{{include}} generated/{page.name}\n:heading-offset: 1\n```\n"
 
 
-def skip_inherited_from_scikit_learn(app, what, name, member, skip, options):
+def skip_inherited_from_scikit_learn(_app, _what, name, member, *_):
     """Leave out what scikit-learn documents: its machinery of parameters and metadata."""
     owner = getattr(member, "__module__", None) or type(member).__module__
     if owner.startswith("sklearn.") or re.fullmatch(r"set_\w+_request", name):
