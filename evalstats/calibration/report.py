@@ -1,5 +1,6 @@
 """Calibration before and after recalibration, in one call."""
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -237,9 +238,12 @@ def recalibration_report(
             rng=rng,
         )
     estimates = {}
-    for metric in _metrics(forecast, n_bins, inference, level):
-        metric.fit(outcome, given, sample_weight=weight, cluster=clusters)  # type: ignore[attr-defined]
-        estimates[metric.metric] = metric.estimate_
+    with warnings.catch_warnings():
+        # The calibration error, at which this warning points, stands beside the score.
+        warnings.filterwarnings("ignore", r"\[cancelling-errors\]")
+        for metric in _metrics(forecast, n_bins, inference, level):
+            metric.fit(outcome, given, sample_weight=weight, cluster=clusters)  # type: ignore[attr-defined]
+            estimates[metric.metric] = metric.estimate_
     return RecalibrationReport(given, estimates, outcome, weight, clusters)
 
 
