@@ -69,14 +69,14 @@ def slot_counts(
     tail: NDArray[np.float64],
     starts: NDArray[np.int32],
     scale: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Slots (2 r in the gap before distinct score r, 2 r + 1 tied with it) and pixels in each.
 
     The tail descends, the scores are in any order. A bucket of the tail narrows the search for a
     rank, in most cases to a handful. O(scores + tail), O(scores log tail) at worst.
     """
     n = scores.size
-    slots = np.empty(n, dtype=np.int64)
+    slots = np.empty(n, dtype=np.int32)
     buckets = starts.size - 1
     for position in range(n):
         score = scores[position]

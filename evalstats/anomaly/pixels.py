@@ -295,11 +295,9 @@ def at_least(scores: Image, floor: float) -> Image:
             limit = scores.dtype.type(floor)
         if float(limit) > floor:
             limit = np.nextafter(limit, scores.dtype.type(-np.inf))
-    if len(scores) <= BLOCK:
-        return np.asarray(scores[scores >= limit])
     # In blocks, so that the comparison's result never leaves the cache.
     blocks = (scores[start : start + BLOCK] for start in range(0, len(scores), BLOCK))
-    return np.concatenate([block[positions(block >= limit)] for block in blocks])
+    return np.concatenate([scores[:0], *(block[positions(block >= limit)] for block in blocks)])
 
 
 def positions(flags: NDArray[np.bool_]) -> NDArray[np.int64]:

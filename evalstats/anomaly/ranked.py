@@ -130,7 +130,7 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
     found = over_images(
         lambda item: slot_counts(tail.sets[item], distinct, bucket_start, scale), sets, work
     )
-    slots = np.concatenate([np.zeros(0, dtype=np.int64), *(own for own, _ in found)])
+    slots = np.concatenate([np.zeros(0, dtype=np.int32), *(own for own, _ in found)])
     counts = np.concatenate([np.zeros(0, dtype=np.int32), *(own for _, own in found)])
     offsets = np.concatenate([[0], np.cumsum([len(own) for own, _ in found])]).astype(np.int64)
     is_used = np.zeros(2 * len(distinct) + 1, dtype=bool)
@@ -147,7 +147,7 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
         low=cut_number[used // 2].astype(np.int64),
         high=cut_number[(used + 1) // 2].astype(np.int64),
         offsets=offsets,
-        slots=(np.cumsum(is_used) - 1)[slots].astype(np.int32),
+        slots=(np.cumsum(is_used, dtype=np.int32) - np.int32(1))[slots],
         counts=counts,
         complete=tail.complete,
     )
