@@ -135,7 +135,18 @@ class ModelRanks:
         )
 
     def friedman(self, *, level: float = 0.95) -> block_tests.Friedman:
-        """Friedman's test over the means of blocks; without blocks every unit is a block."""
+        """Friedman's test over the means of blocks; without blocks every unit is a block.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Level of the critical difference.
+
+        Returns
+        -------
+        Friedman
+            Statistics, p-values and Nemenyi's critical difference.
+        """
         require_level(level)
         return block_tests.friedman_test(self._block_values(), level=level)
 
@@ -166,6 +177,15 @@ class ModelRanks:
         self, *, n_resamples: int = 2000, level: float = 0.95, rng: RandomSource = 0
     ) -> pl.DataFrame:
         """Mean of block means and its paired differences, by a bootstrap of blocks and units.
+
+        Parameters
+        ----------
+        n_resamples : int, default 2000
+            Number of replicates.
+        level : float, default 0.95
+            Confidence level of the percentile intervals.
+        rng : int, SeedSequence, Generator or None, default 0
+            Source of randomness.
 
         Returns
         -------
@@ -200,7 +220,20 @@ class ModelRanks:
         )
 
     def plot(self, *, level: float = 0.95, ax: "Axes | None" = None) -> "Axes":
-        """Average-rank diagram with Nemenyi's critical difference."""
+        """Average-rank diagram with Nemenyi's critical difference.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Level of the critical difference.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+        """
         from evalstats.results.rank_display import plot_average_ranks
 
         require_level(level)
