@@ -94,7 +94,7 @@ def curves_by_sklearn() -> Array:
 
 
 def grid_by_torchmetrics(n_thresholds: int = 1000) -> Array:
-    """Mean AUPIMO on a grid of thresholds, from the curves of each image that torchmetrics gives."""
+    """Mean AUPIMO on a grid of thresholds, from curves of torchmetrics."""
     import torch
     from torchmetrics.functional.classification import binary_roc
 
