@@ -64,6 +64,26 @@ def bucket_starts(tail: NDArray[np.float64], scale: float, buckets: int) -> NDAr
 
 
 @kernel
+def _slot(score: float, tail: NDArray[np.float64], starts: NDArray[np.int32], scale: float) -> int:
+    """Slot of one score. O(log tail)."""
+    if tail.size == 0 or score > tail[0]:
+        return 0
+    if score < tail[tail.size - 1]:
+        return 2 * tail.size
+    bucket = _bucket(score, tail[0], scale, starts.size - 1)
+    low = int(starts[bucket])
+    size = starts[bucket + 1] - low
+    # Added rather than branched upon: which half is next cannot be predicted.
+    while size > 1:
+        half = size // 2
+        low += half * int(tail[low + half - 1] > score)
+        size -= half
+    if size == 1:
+        low += int(tail[low] > score)
+    return 2 * low + int(tail[low] == score)
+
+
+@kernel
 def slot_counts(
     scores: NDArray[np.float64],
     tail: NDArray[np.float64],
@@ -77,26 +97,8 @@ def slot_counts(
     """
     n = scores.size
     slots = np.empty(n, dtype=np.int32)
-    buckets = starts.size - 1
     for position in range(n):
-        score = scores[position]
-        if tail.size == 0 or score > tail[0]:
-            slots[position] = 0
-            continue
-        if score < tail[tail.size - 1]:
-            slots[position] = 2 * tail.size
-            continue
-        bucket = _bucket(score, tail[0], scale, buckets)
-        low = int(starts[bucket])
-        size = starts[bucket + 1] - low
-        # Added rather than branched upon: which half is next cannot be predicted.
-        while size > 1:
-            half = size // 2
-            low += half * int(tail[low + half - 1] > score)
-            size -= half
-        if size == 1:
-            low += int(tail[low] > score)
-        slots[position] = 2 * low + 1 if tail[low] == score else 2 * low
+        slots[position] = _slot(scores[position], tail, starts, scale)
     if n < tail.size // 4:
         slots.sort()
         counts = np.empty(n, dtype=np.int32)

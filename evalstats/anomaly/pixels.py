@@ -248,10 +248,8 @@ class StackPixels:
 
     def _sets(self, unit: int, floor: float) -> list[Array]:
         image = self.maps.image(unit).ravel()
-        scores = []
-        for inside in self.layout.members(unit):
-            scores.append(at_least(image[inside], floor).astype(np.float64))
-        return scores
+        members = self.layout.members(unit)
+        return [at_least(image[inside], floor).astype(np.float64) for inside in members]
 
     def _cut_off(self, depth: float) -> float:
         """Score that about the share `depth` of the normal pixels reaches, or more of them."""
