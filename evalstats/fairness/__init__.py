@@ -1,0 +1,1 @@
+"""Distance-covariance fairness: is a prediction independent of several protected attributes?"""
