@@ -9,6 +9,7 @@ _HOME = {
     "Analytic": "inference.methods",
     "Bootstrap": "inference.methods",
     "BradleyTerry": "winrate.bradley_terry",
+    "DistanceCovariance": "fairness.distance_covariance",
     "Estimate": "results.estimate",
     "Estimator": "estimator",
     "EvalstatsWarning": "errors",
@@ -24,6 +25,12 @@ _HOME = {
     "auprc": "discrimination.auprc",
     "auroc": "discrimination.auroc",
     "citations": "results.citations",
+    "concatenated_distance_covariance_squared": "fairness.functions",
+    "distance_correlation_squared": "fairness.functions",
+    "distance_covariance_squared": "fairness.functions",
+    "jensen_shannon_divergence": "fairness.divergence",
+    "joint_distance_covariance_squared": "fairness.functions",
+    "unfairness": "fairness.divergence",
     "win_rate": "winrate.win_rate",
 }
 

@@ -47,6 +47,13 @@ def taken(arguments, rows):
     return mapped(arguments, lambda array: array[rows])
 
 
+def drawn_weights(cls, rng, low, high, n=N):
+    """Weights of the kind that the estimator takes: positive numbers, or counts of rows."""
+    if cls.weights_are_counts:
+        return rng.integers(1, 4, n).astype(float)
+    return rng.uniform(low, high, n)
+
+
 def as_columns(arguments):
     """A polars frame of the arguments, and the names that stand for them."""
     columns, names = {}, {}
