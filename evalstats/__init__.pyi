@@ -22,6 +22,8 @@ from evalstats.fairness.functions import (
 from evalstats.fairness.functions import (
     joint_distance_covariance_squared as joint_distance_covariance_squared,
 )
+from evalstats.fairness.glm import FairGLM as FairGLM
+from evalstats.fairness.glm_path import fairness_path as fairness_path
 from evalstats.inference.methods import Analytic as Analytic
 from evalstats.inference.methods import Bootstrap as Bootstrap
 from evalstats.inference.methods import Jackknife as Jackknife
