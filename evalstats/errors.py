@@ -58,7 +58,7 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "few-items": "too few judgements for the number of coefficients",
         "no-overlap": "all values of a mediator lie on one side of the baseline's",
         "covariance-rank": "fewer units than terms: the joint covariance is singular",
-        "near-null": "independence is not rejected, so standard errors of a distance covariance fail",
+        "near-null": "independence is not rejected: the standard errors are not valid there",
         "one-group": "all rows have the same protected attributes",
         "small-groups": "joint levels of protected attributes have too few rows",
         "protected-in-features": "a column of the design equals a protected attribute",

@@ -1,1 +1,1 @@
-"""Distance-covariance fairness: is a prediction independent of several protected attributes?"""
+"""Distance-covariance fairness: how far predictions depend on several protected attributes."""

@@ -49,7 +49,7 @@ class Prepared:
 
 
 class DistanceCovariance(Estimator):
-    """Squared distance covariance of predictions and protected attributes: are they independent?
+    """Squared distance covariance of predictions and protected attributes, 0 for parity.
 
     Demographic parity asks that the prediction is independent of all protected attributes jointly.
     Distance covariance is 0 in the population if and only if it is, whatever the type of the
@@ -117,9 +117,7 @@ class DistanceCovariance(Estimator):
     verb: ClassVar[str] = "fairness"
     roles: ClassVar[tuple[Role, ...]] = (
         Role("prediction", "score", per_model=True, help="column with the prediction of a model"),
-        Role(
-            "protected", "code", per_model=True, help="columns with the protected attributes"
-        ),
+        Role("protected", "code", per_model=True, help="columns with the protected attributes"),
     )
     higher_is_better: ClassVar[bool | None] = False
     citation_keys: ClassVar[tuple[str, ...]] = ("lee2025", "szekely2007")
@@ -326,7 +324,11 @@ class DistanceCovariance(Estimator):
         )
 
     def groups(
-        self, outcome: ArrayLike | None = None, *, exposure: ArrayLike | None = None, min_n: int = 10
+        self,
+        outcome: ArrayLike | None = None,
+        *,
+        exposure: ArrayLike | None = None,
+        min_n: int = 10,
     ) -> pl.DataFrame:
         """Mean prediction of every joint level and of every level of each attribute.
 
@@ -386,7 +388,9 @@ class DistanceCovariance(Estimator):
         if what == "interactions":
             return displays.plot_interactions(self.interactions(), ax=ax, **options)
         if what == "groups":
-            frame = self.groups().filter((pl.col("model") == model) & pl.col("estimate").is_finite())
+            frame = self.groups().filter(
+                (pl.col("model") == model) & pl.col("estimate").is_finite()
+            )
             return displays.plot_groups(frame, ax=ax, **options)
         if what != "distributions":
             raise InputError(
@@ -413,9 +417,7 @@ class DistanceCovariance(Estimator):
         }
         if self.estimator == "unbiased" and columns.weight is not None:
             require_counts(columns.weight)
-        types = Types(
-            self.nominal or (), self.ordinal or (), self.continuous or (), self.levels
-        )
+        types = Types(self.nominal or (), self.ordinal or (), self.continuous or (), self.levels)
         types.check(list(columns.models["protected"]))
         attributes: dict[str, Attribute] = {}
         codes = {}
@@ -587,7 +589,9 @@ class DistanceCovariance(Estimator):
         ]
 
     def _remarks(self, columns: Columns) -> list[str]:
-        kinds = ", ".join(f"{name}: {item.kind}" for name, item in columns.extra["attributes"].items())
+        kinds = ", ".join(
+            f"{name}: {item.kind}" for name, item in columns.extra["attributes"].items()
+        )
         remarks = [f"attributes ({self.encoding} encoding) {kinds}"]
         if self.kind == "joint" and len(columns.extra["attributes"]) > 1:
             remarks.append(

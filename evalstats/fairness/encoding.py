@@ -74,7 +74,8 @@ class Attribute:
         """Coordinates (n, columns) whose Euclidean distance is the attribute's."""
         if self.kind != "nominal":
             return self.position[codes][:, np.newaxis]
-        return (self.gap / np.sqrt(2.0) * np.eye(len(self.levels)))[codes]
+        columns = self.gap / np.sqrt(2.0) * np.eye(len(self.levels))
+        return np.asarray(columns[codes])
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def encode(
             f"{_label(name)} is ordinal with labels: give their order, levels={{{name!r}: [...]}}"
         )
     position = np.arange(len(levels), dtype=np.float64)
-    if kind == "ordinal" or kind == "binary":
+    if kind in ("ordinal", "binary"):
         position /= max(len(levels) - 1, 1)
     if kind == "continuous":
         position = _scaled(name, levels, codes, encoding, weight)
@@ -207,9 +208,9 @@ def _scaled(
         spread = float(present.max() - present.min())
     else:
         total = float(mass.sum())
-        counts = weight is None or bool((weight == np.round(weight)).all())
         # Fractional weights have no number of observations but that of the rows.
-        n = total if counts else float(np.count_nonzero(weight))
+        fractional = weight is not None and bool((weight != np.round(weight)).any())
+        n = float(np.count_nonzero(weight)) if weight is not None and fractional else total
         mean = float(mass @ values) / total
         variance = float(mass @ (values - mean) ** 2) / total
         spread = float(np.sqrt(variance * n / (n - 1))) if n > 1 else 0.0
@@ -281,6 +282,8 @@ def geometry_of(
             "evalstats.fairness.approximation.block_distance_covariance"
         )
     columns = [item.embedded(column) for item, column in zip(attributes, codes, strict=True)]
-    widths = [column.shape[1] for column in columns] if joint else [sum(c.shape[1] for c in columns)]
+    widths = (
+        [column.shape[1] for column in columns] if joint else [sum(c.shape[1] for c in columns)]
+    )
     offsets = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
     return PairGeometry(np.ascontiguousarray(np.hstack(columns)), offsets, c if joint else 0.0)

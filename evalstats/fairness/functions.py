@@ -1,6 +1,7 @@
 """Distance covariances of given numbers, as plain numbers: no encoding, no inference."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -255,7 +256,7 @@ def numeric_geometry(
     if cells is not None and (len(cells[1]) <= FEW_CELLS or 4 * len(cells[1]) <= n):
         cell, first = cells
         distances = []
-        for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+        for start, stop in pairwise(offsets.tolist()):
             square = np.zeros((len(first), len(first)))
             for column in range(start, stop):
                 values = points[first, column]
@@ -269,9 +270,7 @@ def numeric_geometry(
             f"{n} rows of {points.shape[1]} columns take {n}^2 / 2 distances: round the columns, "
             "or use evalstats.fairness.approximation.block_distance_covariance"
         )
-    return PairGeometry(
-        np.ascontiguousarray(points), offsets, constant, scaled and len(blocks) > 1
-    )
+    return PairGeometry(np.ascontiguousarray(points), offsets, constant, scaled and len(blocks) > 1)
 
 
 def _numeric_cells(points: Array) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":

@@ -1,7 +1,7 @@
 """Distance covariance of a prediction and protected attributes, as a function of row weights.
 
-A *geometry* knows the attributes, a *ranking* the prediction. Notation: a_ij = |y_i - y_j|, d_ij the
-distance of one block of attributes, U = -(centred distance), P_ij the product of U + c over the
+A *geometry* knows the attributes, a *ranking* the prediction. Notation: a_ij = |y_i - y_j|, d_ij
+the distance of one block of attributes, U = -(centred distance), P_ij the product of U + c over the
 blocks. With the weights w and their sum W,
 
     JdCov2_y = mean of Ua P,   JdCov2 = JdCov2_y + c (mean of P - c^p),
@@ -98,7 +98,9 @@ class Ranking:
         a = row_distances(self.y, self.order, weights)
         raw = 2.0 * _spread(self.in_rows, weights)
         wa = weights * a
-        return combine(raw, float(wa @ a), float(wa.sum()), float(wa.sum()), weights.sum(), unbiased)
+        return combine(
+            raw, float(wa @ a), float(wa.sum()), float(wa.sum()), weights.sum(), unbiased
+        )
 
     def variance_influence(self, share: Array) -> tuple[Array, Array]:
         """Mean distances a_i and the influence of dVar2, V version, under shares of weight."""
@@ -178,6 +180,7 @@ class PermutedStatistic:
     unbiased: bool
 
     def __call__(self, permutation: Codes) -> float:
+        """Dependence of the permuted rows."""
         shuffled = Ranking(self.ranking.y, permutation[self.ranking.order])
         weights = np.ones(len(permutation))
         return float(self.geometry.parts(shuffled, weights, self.unbiased).dependence)
@@ -211,7 +214,7 @@ class CellGeometry(Geometry):
 
     def mass(self, weights: Array) -> Array:
         """Weight of each cell."""
-        return np.bincount(self.cell, weights, len(self.distances[0]))
+        return np.bincount(self.cell, weights, len(self.distances[0])).astype(np.float64)
 
     def block_variance(self, block: int, mass: Array, unbiased: bool) -> float:
         """dVar2 of one block."""
@@ -246,12 +249,11 @@ class CellGeometry(Geometry):
         return np.ascontiguousarray(product - centre[:, np.newaxis] - centre + grand), -1.0 / pairs
 
     def parts(self, ranking: Ranking, weights: Array, unbiased: bool) -> Parts:
+        """Values; see :class:`Geometry`."""
         mass = self.mass(weights)
         total = float(weights.sum())
         product = self.similarity(mass, unbiased)
-        table = pair_table(
-            ranking.y, self.cell[ranking.order], ranking.order, weights, len(mass)
-        )
+        table = pair_table(ranking.y, self.cell[ranking.order], ranking.order, weights, len(mass))
         return self.parts_of_table(table, mass, total, product, ranking, weights, unbiased)
 
     def parts_of_table(
@@ -280,6 +282,7 @@ class CellGeometry(Geometry):
         )
 
     def influence(self, ranking: Ranking, weights: Array) -> Parts:
+        """Influence values; see :class:`Geometry`."""
         total = float(weights.sum())
         share = weights / total
         mass = self.mass(share)
@@ -310,7 +313,9 @@ class CellGeometry(Geometry):
         result = np.zeros(len(mass))
         for block, d in enumerate(self.distances):
             rest = CellGeometry(
-                self.cell, tuple(self.distances[:block]) + tuple(self.distances[block + 1 :]), self.c
+                self.cell,
+                tuple(self.distances[:block]) + tuple(self.distances[block + 1 :]),
+                self.c,
             )
             others = rest.similarity(mass, False) if rest.n_blocks else np.ones_like(d)
             remaining = (pairs * others).sum(axis=1)
@@ -324,6 +329,7 @@ class CellGeometry(Geometry):
         return np.asarray(value[self.cell] - float(share @ value[self.cell]))
 
     def permutation_statistics(self, ranking: Ranking, unbiased: bool) -> "PermutedStatistic":
+        """One pass for every permutation."""
         return PermutedCells(self, ranking, unbiased)
 
 
@@ -340,6 +346,7 @@ class PermutedCells(PermutedStatistic):
         return gap, matrix, scale
 
     def __call__(self, permutation: Codes) -> float:
+        """Dependence of the permuted rows."""
         gap, matrix, scale = self._fixed
         cell = self.geometry.cell  # type: ignore[attr-defined]
         rows = permutation[self.ranking.order]
@@ -369,6 +376,7 @@ class LineGeometry(Geometry):
     n_blocks: int = 1
 
     def parts(self, ranking: Ranking, weights: Array, unbiased: bool) -> Parts:
+        """Values; see :class:`Geometry`."""
         rank = ranking.rank
         raw = line_total(
             ranking.in_rows, self.z.in_rows, rank, self.z.order, weights, int(rank.max()) + 1
@@ -383,11 +391,13 @@ class LineGeometry(Geometry):
         )
 
     def influence(self, ranking: Ranking, weights: Array) -> Parts:
+        """Influence values; see :class:`Geometry`."""
         share = weights / weights.sum()
         a, variance_y = ranking.variance_influence(share)
         b, variance_z = self.z.variance_influence(share)
-        products, _ = line_products(
-            ranking.in_rows, self.z.in_rows, ranking.rank, self.z.order, share
+        rank = ranking.rank
+        products = line_products(
+            ranking.in_rows, self.z.in_rows, rank, self.z.order, share, int(rank.max()) + 1
         )
         g = products - a * b
         g -= row_distances(ranking.y, ranking.order, share * b) - a * float(share @ b)
@@ -418,6 +428,7 @@ class PairGeometry(Geometry):
         return len(self.offsets) - 1
 
     def parts(self, ranking: Ranking, weights: Array, unbiased: bool) -> Parts:
+        """Values; see :class:`Geometry`."""
         joined = self._with(ranking.in_rows[:, np.newaxis])
         value, among, variances = joined.value(weights, unbiased)
         single = self.n_blocks == 1
@@ -431,6 +442,7 @@ class PairGeometry(Geometry):
         return JoinedPoints(points, offsets, self.c, self.scaled)
 
     def influence(self, ranking: Ranking, weights: Array) -> Parts:
+        """Influence values; see :class:`Geometry`."""
         share = weights / weights.sum()
         joined = self._with(ranking.in_rows[:, np.newaxis])
         blocks = self.n_blocks

@@ -264,20 +264,21 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         self.attributes_ = [attribute for attribute, _ in encoded]
         _warn_about_copies(self.attributes_, [codes for _, codes in encoded], features)
         geometry = geometry_of(
-            self.attributes_,
-            [codes for _, codes in encoded],
-            joint=self.penalty != "concatenated",
-            c=float(self.c) if self.penalty == "joint" and len(encoded) > 1 else 0.0,
-            limit=None,
+            self.attributes_, [codes for _, codes in encoded], joint=True, c=0.0, limit=None
         )
         if not isinstance(geometry, CellGeometry):
             raise InputError(
                 "protected has too many joint levels for a penalty: round the continuous attributes"
             )
-        parts = [geometry]
+        blocks = geometry.distances
         if self.penalty == "marginal":
-            parts = [CellGeometry(geometry.cell, (d,), 0.0) for d in geometry.distances]
-        return Penalty(parts, weights, self.estimator)
+            parts = [CellGeometry(geometry.cell, (d,), 0.0) for d in blocks]
+        elif self.penalty == "joint" and len(blocks) > 1:
+            parts = [CellGeometry(geometry.cell, blocks, float(self.c))]
+        else:
+            whole = np.sqrt(np.sum([d * d for d in blocks], axis=0))
+            parts = [CellGeometry(geometry.cell, (whole,), 0.0)]
+        return Penalty(parts, weights, self.estimator, blocks)
 
     def _finish(self, objective: Objective, found: Descent) -> Self:
         self.objective_ = found.value
@@ -399,9 +400,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         if self.family == "binomial":
             return float(accuracy_score(y, self.predict(X), sample_weight=sample_weight))
         power = 1 if self.family == "poisson" else 0
-        return float(
-            d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=power)
-        )
+        return float(d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=power))
 
     def covariance(
         self,

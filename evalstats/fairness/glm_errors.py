@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.fairness.glm_objective import Objective, Penalty
+from evalstats.fairness.glm_objective import Objective
 from evalstats.fairness.glm_optimiser import minimise_kinked
 from evalstats.inference.methods import Bootstrap, RandomSource, random_key
 from evalstats.inference.resampling import draw_weights, parallel_map
@@ -58,7 +58,7 @@ def bootstrap_covariance(
     method = Bootstrap(n_resamples=n_resamples, rng=rng)
     key = random_key(method.rng)
     units = Units(n, n, None, objective.weights)
-    inverse = np.linalg.pinv(objective.hessian(optimum))
+    inverse = np.asarray(np.linalg.pinv(objective.hessian(optimum)), dtype=np.float64)
 
     def refitted(replicate: int) -> Array:
         counts = np.empty(n)
@@ -66,7 +66,7 @@ def bootstrap_covariance(
         weights = counts * objective.weights
         penalty = objective.penalty
         if penalty is not None:
-            penalty = Penalty(penalty.geometries, weights, penalty.version)
+            penalty = replace(penalty, weights=weights)
         resampled = replace(objective, weights=weights, penalty=penalty)
         return minimise_kinked(resampled, optimum, inverse, tolerance=1e-9, max_restarts=6).x
 

@@ -1,4 +1,4 @@
-"""What FairGLM minimises: mean loss of a GLM plus a penalty on the dependence of its predictions."""
+"""What FairGLM minimises: mean loss plus a penalty on the dependence of the predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,20 +33,26 @@ class Penalty:
         Weight of each row.
     version : {"biased", "unbiased", "positive"}
         V-statistic, U-statistic, or its positive part.
+    blocks : tuple of float64 arrays (K, K)
+        Distances of every attribute alone, for reports.
     """
 
     geometries: Sequence[CellGeometry]
     weights: Array
     version: PenaltyVersion
+    blocks: tuple[Array, ...] = ()
 
     @cached_property
     def _matrix(self) -> tuple[Array, float]:
         unbiased = self.version != "biased"
         found = [item.centred_similarity(self.weights, unbiased) for item in self.geometries]
-        return np.ascontiguousarray(sum(matrix for matrix, _ in found)), found[0][1]
+        return np.ascontiguousarray(np.sum([matrix for matrix, _ in found], axis=0)), found[0][1]
 
     def gradient(self, scores: Array) -> tuple[float, Array]:
-        """Value and derivative by each score; the value is linear between kinks. O(n log n + nK)."""
+        """Value and derivative by each score; the value is linear between kinks.
+
+        O(n log n + nK).
+        """
         matrix, scale = self._matrix
         centred = scores - scores.mean()
         order = np.argsort(centred)
@@ -117,21 +123,26 @@ class Objective:
             return np.ones_like(mean)
         return mean if self.family == "poisson" else mean * (1.0 - mean)
 
-    def loss(self, link: Array) -> float:
+    def loss(self, link: Array, mean: Array | None = None) -> float:
         """Mean negative log-likelihood without constants (gaussian: half the squared error)."""
-        mean = self.mean(link)
+        mean = self.mean(link) if mean is None else mean
         if self.family == "gaussian":
             return float(self.share @ (0.5 * (self.y - mean) ** 2))
         if self.family == "binomial":
-            return float(self.share @ (np.logaddexp(0.0, link) - self.y * link))
-        rate = link + np.log(self.exposure)
-        return float(self.share @ (self.exposure * mean - self.y * rate))
+            # log(1 + exp(link)) from the probability of the sign that cannot round to 0.
+            likely = np.maximum(mean, 1.0 - mean)
+            return float(self.share @ (np.maximum(link, 0.0) - np.log(likely) - self.y * link))
+        return float(self.share @ (self.exposure * mean - self.y * (link + self._log_exposure)))
 
-    def scores(self, link: Array) -> tuple[Array, Array]:
+    @cached_property
+    def _log_exposure(self) -> Array:
+        return np.asarray(np.log(self.exposure))
+
+    def scores(self, link: Array, mean: Array | None = None) -> tuple[Array, Array]:
         """The penalised quantity and its derivative by the link."""
         if self.scale == "link":
             return link, np.ones_like(link)
-        mean = self.mean(link)
+        mean = self.mean(link) if mean is None else mean
         slope = self._slope(mean)
         if self.scale == "mean" and self.family == "poisson":
             return self.exposure * mean, self.exposure * slope
@@ -140,11 +151,12 @@ class Objective:
     def __call__(self, coefficients: Array) -> tuple[float, Array]:
         """Value and gradient."""
         link = self.design @ coefficients
-        expected = self.exposure * self.mean(link) if self.family == "poisson" else self.mean(link)
+        mean = self.mean(link)
+        expected = self.exposure * mean if self.family == "poisson" else mean
         slope = self.share * (expected - self.y)
-        value = self.loss(link)
+        value = self.loss(link, mean)
         if self.penalty is not None and self.strength > 0:
-            scores, by_link = self.scores(link)
+            scores, by_link = self.scores(link, mean)
             penalty, by_score = self.penalty.gradient(scores)
             value += self.strength * penalty
             slope = slope + self.strength * by_score * by_link

@@ -54,13 +54,13 @@ def minimise_smooth(function: Function, hessian: Callable[[Array], Array], start
         function, start, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-8}
     )
     x = np.asarray(found.x, dtype=np.float64)
-    value, gradient = function(x)
+    _, gradient = function(x)
     for _ in range(3):
         candidate = x - lstsq(hessian(x), gradient)[0]
         moved, slope = function(candidate)
         if not np.abs(slope).max() < np.abs(gradient).max() or not np.isfinite(moved):
             break
-        x, value, gradient = candidate, moved, slope
+        x, gradient = candidate, slope
     return x
 
 
@@ -72,10 +72,11 @@ def minimise_kinked(
     tolerance: float = 1e-11,
     max_restarts: int = 20,
     max_steps: int = 300,
+    patience: int = 2,
 ) -> Descent:
     """Restarted BFGS; every restart forgets the curvature that kinks have spoilt.
 
-    Stops when two restarts in a row lower the value by less than `tolerance` relative to it.
+    Stops when `patience` restarts in a row lower the value by less than `tolerance` relative to it.
     """
     value, gradient = function(start)
     best = Descent(start, value, gradient)
@@ -87,7 +88,7 @@ def minimise_kinked(
         _descend(function, best, first, max_steps, tolerance * scale)
         best.history.append(best.value)
         idle = idle + 1 if before - best.value <= tolerance * scale else 0
-        if idle == 2:
+        if idle == patience:
             best.converged = True
             break
     return best
@@ -95,6 +96,8 @@ def minimise_kinked(
 
 # Rows times coefficients up to which shallow minima are searched for by probes.
 MAX_PROBED = 20_000
+# Coefficients up to which the sign of each is tried both ways.
+MAX_REFLECTED = 20
 
 
 def with_strength(objective: Any, strength: float) -> Any:
@@ -105,21 +108,36 @@ def with_strength(objective: Any, strength: float) -> Any:
 def minimise_best(objective: Any, smooth: Array, constant: Array) -> Descent:
     """Lowest of the descents along strengths from below, from above, and from a constant.
 
+    Signs of slopes are then tried both ways, since minima differ in them.
     Small data pile up kinks into many shallow minima, so there the neighbourhood of the best
     descent is probed as well.
     """
     inverse = np.linalg.pinv(objective.hessian(smooth))
     strength = objective.strength
     runs = []
-    for start, factors in ((smooth, (0.25, 0.5)), (constant, (4.0, 2.0)), (constant, ())):
+    for start, factors in ((smooth, (0.25, 0.5)), (constant, (4.0, 2.0)), (constant, (8.0, 1.3))):
         x = start
         for factor in factors:
             easier = with_strength(objective, factor * strength)
-            x = minimise_kinked(easier, x, inverse, tolerance=1e-7, max_restarts=3).x
+            x = minimise_kinked(easier, x, inverse).x
         runs.append(minimise_kinked(objective, x, inverse))
-    best = min(runs, key=lambda run: run.value)
+    best = reflected(objective, min(runs, key=lambda run: run.value), inverse)
     if objective.design.size <= MAX_PROBED:
         best = probed(objective, best, inverse, 1.0 / np.sqrt(len(objective.y)))
+    return best
+
+
+def reflected(function: Function, best: Descent, inverse_hessian: Array) -> Descent:
+    """Restart with one slope set to 0 or its sign changed: where the penalty weighs, slopes trade places."""
+    if len(best.x) > MAX_REFLECTED:
+        return best
+    for j in range(1, len(best.x)):
+        for factor in (0.0, -1.0):
+            start = best.x.copy()
+            start[j] *= factor
+            run = minimise_kinked(function, start, inverse_hessian, max_restarts=5)
+            if run.value < best.value:
+                best = run
     return best
 
 

@@ -87,7 +87,9 @@ def group_table(
 
 def joint_groups(columns: Columns) -> tuple[list[str], Codes]:
     """Labels of the joint levels, and the joint level of each row."""
-    attributes = [item for item in columns.extra["attributes"].values() if item.kind != "continuous"]
+    attributes = [
+        item for item in columns.extra["attributes"].values() if item.kind != "continuous"
+    ]
     coded = [columns.models["protected"][item.name] for item in attributes]
     cells = joint_codes(coded, [len(item.levels) for item in attributes]) if coded else None
     if cells is None:
@@ -151,7 +153,11 @@ def _means(
     mean, error = np.where(shown, mean, np.nan), np.where(shown, error, np.nan)
     known = mean[np.isfinite(mean)]
     # Empirical Bayes: between-group variance by the method of moments.
-    between = max(float(np.var(known) - np.mean(error[np.isfinite(mean)] ** 2)), 0.0) if len(known) else 0.0
+    between = (
+        max(float(np.var(known) - np.mean(error[np.isfinite(mean)] ** 2)), 0.0)
+        if len(known)
+        else 0.0
+    )
     pull = between / (between + error**2) if between > 0 else np.zeros(size)
     reach = float(ndtri((1.0 + level) / 2.0)) * error
     frame = pl.DataFrame(
@@ -178,6 +184,6 @@ def _means(
             actual = np.bincount(codes, weights * observed, size) / mass
         extra["outcome"] = np.where(shown, actual, np.nan)
         extra["actual_over_expected"] = np.where(shown, actual, np.nan) / mean
-    return frame.with_columns(**{name: pl.Series(name, item) for name, item in extra.items()}).filter(
-        pl.Series(rows > 0)
-    )
+    return frame.with_columns(
+        **{name: pl.Series(name, item) for name, item in extra.items()}
+    ).filter(pl.Series(rows > 0))

@@ -14,12 +14,12 @@ from evalstats.kernels.compile import kernel
 def block_distance(points: NDArray[np.float64], i: int, j: int, first: int, last: int) -> float:
     """Euclidean distance of two rows in columns first:last. O(columns)."""
     if last - first == 1:
-        return abs(points[i, first] - points[j, first])
+        return float(abs(points[i, first] - points[j, first]))
     square = 0.0
     for column in range(first, last):
         difference = points[i, column] - points[j, column]
         square += difference * difference
-    return np.sqrt(square)
+    return float(np.sqrt(square))
 
 
 @kernel
