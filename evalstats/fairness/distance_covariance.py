@@ -241,8 +241,8 @@ class DistanceCovariance(Estimator):
         columns = self._fitted_columns()
         if columns.weight is not None or columns.cluster is not None or columns.group is not None:
             raise InputError(
-                "tests of parity need independent rows that count alike: fit without sample_weight, "
-                "cluster and by (or one group at a time)"
+                "tests of parity need independent rows that count alike: fit without "
+                "sample_weight, cluster and by (or one group at a time)"
             )
         if adjust == "max-t":
             raise InputError("adjust='max-t' needs a joint distribution: choose 'holm'")

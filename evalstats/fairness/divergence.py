@@ -94,7 +94,7 @@ def unfairness(prediction: ArrayLike, group: ArrayLike) -> float:
     float
         The paper's number, with n - 1 in both variances; it may exceed 1, and a group of 11 rows
         counts as much as one of 11,000. :func:`explained_variance` has neither defect. NaN with one
-        group or a constant prediction.
+        group, 0 for a constant prediction.
 
     References
     ----------
@@ -108,8 +108,10 @@ def unfairness(prediction: ArrayLike, group: ArrayLike) -> float:
     """
     values, codes = _grouped(prediction, group)
     counts = np.bincount(codes)
-    if len(counts) < 2 or values.min() == values.max():
+    if len(counts) < 2:
         return float("nan")
+    if values.min() == values.max():
+        return 0.0
     means = np.bincount(codes, values) / counts
     return float(means.var(ddof=1) / values.var(ddof=1))
 
@@ -131,11 +133,11 @@ def explained_variance(
     Returns
     -------
     float
-        In [0, 1]; the corrected version may be slightly negative. NaN for a constant prediction.
+        In [0, 1]; the corrected version may be slightly negative. 0 for a constant prediction.
     """
     values, codes = _grouped(prediction, group)
     if values.min() == values.max():
-        return float("nan")
+        return 0.0
     counts = np.bincount(codes)
     means = np.bincount(codes, values) / counts
     share = float(counts @ (means - values.mean()) ** 2 / len(values) / values.var())
@@ -167,7 +169,7 @@ def _bandwidth(values: Array, bandwidth: object) -> float:
     if bandwidth == "silverman":
         quartiles = np.quantile(values, [0.25, 0.75])
         spread = min(float(values.std(ddof=1)), float(np.diff(quartiles)[0]) / 1.349)
-        return 0.9 * (spread or float(values.std()) or 1.0) * len(values) ** -0.2
+        return float(0.9 * (spread or float(values.std()) or 1.0) * len(values) ** -0.2)
     if (
         isinstance(bandwidth, str)
         or not isinstance(bandwidth, int | float)
@@ -207,7 +209,7 @@ def _binned_densities(
     bump = np.exp(-0.5 * (np.arange(1 - n_bins, n_bins) * step / width) ** 2)
     smooth = fftconvolve(mass.reshape(n_groups, n_bins), bump[np.newaxis], mode="full", axes=1)
     # What underflows in the transform is noise around 0.
-    return np.maximum(smooth[:, n_bins - 1 : 2 * n_bins - 1 : BINS_PER_STEP], 0.0)
+    return np.asarray(np.maximum(smooth[:, n_bins - 1 : 2 * n_bins - 1 : BINS_PER_STEP], 0.0))
 
 
 def binned_divergence(values: Array, codes: NDArray[np.int64], bandwidth: float = 0.15) -> float:

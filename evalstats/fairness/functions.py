@@ -228,7 +228,7 @@ def correlation(value: float, first: float, second: float) -> float:
     """Covariance over the root of the product of the variances; 0 for a constant variable."""
     if not (first > 0 and second > 0):
         return 0.0 if np.isfinite(value) else float("nan")
-    return value / (np.sqrt(first) * np.sqrt(second))
+    return float(value / (np.sqrt(first) * np.sqrt(second)))
 
 
 def require_constant(c: float) -> None:

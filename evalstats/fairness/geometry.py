@@ -431,6 +431,8 @@ class PairGeometry(Geometry):
         """Values; see :class:`Geometry`."""
         joined = self._with(ranking.in_rows[:, np.newaxis])
         value, among, variances = joined.value(weights, unbiased)
+        if self.scaled:
+            value *= np.sqrt(variances[0])
         single = self.n_blocks == 1
         return Parts(
             value, 0.0 if single else among, variances[0], variances[1] if single else np.nan

@@ -76,7 +76,10 @@ class Penalty:
         columns = []
         for slope in slopes.T:
             ranking = Ranking(np.ascontiguousarray(slope[order]), order)
-            parts = [item.influence(ranking, self.weights).dependence for item in self.geometries]
+            parts = [
+                np.asarray(item.influence(ranking, self.weights).dependence)
+                for item in self.geometries
+            ]
             columns.append(np.sum(parts, axis=0))
         return np.column_stack(columns)
 

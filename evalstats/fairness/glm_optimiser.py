@@ -128,7 +128,7 @@ def minimise_best(objective: Any, smooth: Array, constant: Array) -> Descent:
 
 
 def reflected(function: Function, best: Descent, inverse_hessian: Array) -> Descent:
-    """Restart with one slope set to 0 or its sign changed: where the penalty weighs, slopes trade places."""
+    """Restart with one slope at 0 or with the other sign: under a penalty slopes trade places."""
     if len(best.x) > MAX_REFLECTED:
         return best
     for j in range(1, len(best.x)):

@@ -176,9 +176,9 @@ def _means(
             ],
         }
     )
-    extra = {}
+    extra: dict[str, Array] = {}
     if exposed is not None:
-        extra["exposure"] = np.bincount(codes, weights * exposed, size)
+        extra["exposure"] = np.bincount(codes, weights * exposed, size).astype(np.float64)
     if observed is not None:
         with np.errstate(invalid="ignore", divide="ignore"):
             actual = np.bincount(codes, weights * observed, size) / mass
