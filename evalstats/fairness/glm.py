@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from evalstats.data.columns import Role
@@ -31,6 +32,10 @@ PenaltyKind = Literal["concatenated", "joint", "marginal"]
 
 # A gradient that stays this large at the optimum means that it lies on a kink.
 KINK = 1e-6
+
+
+def _has_classes(model: "FairGLM") -> bool:
+    return model.family == "binomial"
 
 
 class FairGLM(BaseEstimator):  # type: ignore[misc]
@@ -222,10 +227,11 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
             if len(self.classes_) == 1:
                 raise InputError(f"y has one class only ({self.classes_[0]!r}): expected two")
             if len(self.classes_) != 2:
+                kind = "continuous" if numeric_kind(y) else "multiclass"
                 raise InputError(
                     "Only binary classification is supported. The type of the target is "
-                    f"multiclass: y has {len(self.classes_)} classes; family='binomial' takes two, "
-                    "or shares in [0, 1]"
+                    f"{kind}: Unknown label type: y has {len(self.classes_)} values; "
+                    "family='binomial' takes two classes, or shares in [0, 1]"
                 )
             if numeric:
                 return np.asarray(y, dtype=np.float64)
@@ -355,8 +361,9 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         mean = self.predict_mean(X)
         return self.classes_[(mean > 0.5).astype(np.int64)] if self.family == "binomial" else mean
 
+    @available_if(_has_classes)
     def predict_proba(self, X: ArrayLike) -> Array:
-        """Probabilities of both classes.
+        """Probabilities of both classes; with ``family="binomial"`` only.
 
         Parameters
         ----------
@@ -367,14 +374,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         -------
         ndarray (n, 2)
             One column per class of ``classes_``.
-
-        Raises
-        ------
-        InputError
-            For families without classes.
         """
-        if self.family != "binomial":
-            raise InputError(f"family={self.family!r} has no classes: use predict_mean")
         mean = self.predict_mean(X)
         return np.column_stack([1.0 - mean, mean])
 
@@ -495,6 +495,11 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
+def numeric_kind(y: NDArray[Any]) -> bool:
+    """Whether values are fractions and so no class labels."""
+    return y.dtype.kind == "f" and bool((y != np.round(y)).any())
+
+
 def smooth_start(objective: Objective) -> Array:
     """Coefficients without penalty."""
     from dataclasses import replace
@@ -546,7 +551,7 @@ def _positive_column(name: str, values: Any, n: int, *, zero: bool) -> Array:
         limit = ">= 0" if zero else "> 0"
         raise InputError(f"{name} is {column[row]} in row {row}: it must be finite and {limit}")
     if not column.any():
-        raise InputError(f"{name} is 0 in every row")
+        raise InputError(f"{name} is zero in every row: no row has a weight")
     return column
 
 

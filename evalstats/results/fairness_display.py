@@ -161,7 +161,7 @@ def plot_groups(frame: pl.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
         for number, attribute in enumerate(attributes):
             part = frame.filter(pl.col("attribute") == attribute)
             axes.text(
-                0.0,
+                0.02,
                 line,
                 wrapped(attribute, 44),
                 transform=axes.get_yaxis_transform(),
