@@ -1,4 +1,4 @@
-"""Do intervals of distance covariances cover, and do tests of parity keep their level?
+"""Coverage of intervals of distance covariances, and levels of the tests of parity.
 
 Run as ``python -m benchmarks.coverage_fairness``; writes ``docs/generated/coverage_fairness.md``.
 """

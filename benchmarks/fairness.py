@@ -27,17 +27,14 @@ def sample(size: int) -> tuple[Array, NDArray[np.int64], Array]:
 def plain_covariance(y: Array, z: Array) -> float:
     """U-centred matrices of all pairs, as the definition has it."""
     n = len(y)
-    centred = []
-    for matrix in (
-        np.abs(y[:, None] - y),
-        np.sqrt(sum((column[:, None] - column) ** 2 for column in z.T)),
-    ):
+    first = np.abs(y[:, None] - y)
+    second = np.sqrt(sum((column[:, None] - column) ** 2 for column in z.T))
+    for matrix in (first, second):
         rows = matrix.sum(axis=1)
-        matrix -= (rows[:, None] + rows) / (n - 2)
-        matrix += rows.sum() / ((n - 1) * (n - 2))
+        np.subtract(matrix, (rows[:, None] + rows) / (n - 2), out=matrix)
+        np.add(matrix, rows.sum() / ((n - 1) * (n - 2)), out=matrix)
         np.fill_diagonal(matrix, 0.0)
-        centred.append(matrix)
-    return float((centred[0] * centred[1]).sum() / (n * (n - 3)))
+    return float((first * second).sum() / (n * (n - 3)))
 
 
 @benchmark(

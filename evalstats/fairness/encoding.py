@@ -189,7 +189,7 @@ def _guessed(name: str, column: Column, levels: list[Hashable]) -> AttributeType
         return "continuous"
     raise InputError(
         f"{_label(name)} holds {len(levels)} different whole numbers: declare {name!r} as nominal, "
-        f"ordinal or continuous, such as nominal=[{name!r}]"
+        "ordinal or continuous, by the option of that name"
     )
 
 

@@ -276,8 +276,18 @@ def numeric_geometry(
 def _numeric_cells(points: Array) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":
     if len(points) > PROBE and _numeric_cells(points[:PROBE]) is None:
         return None
-    coded = [dense_codes(points[:, column]) for column in range(points.shape[1])]
-    return joint_codes([codes for codes, _ in coded], [len(levels) for _, levels in coded])
+    coded = [_column_codes(column) for column in points.T]
+    return joint_codes([codes for codes, _ in coded], [size for _, size in coded])
+
+
+def _column_codes(column: Array) -> "tuple[NDArray[np.int64], int]":
+    low, high = column.min(), column.max()
+    upper = column == high
+    if bool((upper | (column == low)).all()):
+        # Two values, such as indicators, need no sort.
+        return upper.astype(np.int64), 1 if low == high else 2
+    codes, levels = dense_codes(column)
+    return codes, len(levels)
 
 
 def _pair(

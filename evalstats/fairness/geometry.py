@@ -12,18 +12,23 @@ attribute, O(n log n); :class:`PairGeometry` for anything else, O(n^2) time and 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.fairness.kernels import pair_table, permuted_sum, row_distances, row_products
+from evalstats.fairness.kernels import (
+    distance_moments,
+    pair_table,
+    permuted_sum,
+    row_distances,
+    row_products,
+)
 from evalstats.fairness.line_kernels import line_products, line_total
 from evalstats.fairness.pair_kernels import distance_sums, product_sums, squared_distance_total
 from evalstats.inference.resampling import parallel_map
-from evalstats.kernels.ranking import rank_descending
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -65,6 +70,15 @@ class Ranking:
 
     y: Array
     order: Codes
+    _cells: dict[int, tuple[Codes, Codes]] = field(default_factory=dict, repr=False, compare=False)
+
+    def sorted_cells(self, cell: Codes) -> Codes:
+        """Cells in the order of the prediction, gathered once for all replicates."""
+        key = id(cell)
+        if key not in self._cells:
+            # The cells themselves are kept too, so that their id stays theirs.
+            self._cells[key] = cell, np.ascontiguousarray(cell[self.order])
+        return self._cells[key][1]
 
     @classmethod
     def of(cls, prediction: NDArray[np.generic]) -> "Ranking":
@@ -72,7 +86,7 @@ class Ranking:
         values = np.asarray(prediction, dtype=np.float64)
         # Around the mean, sums of products cannot swamp the differences they are made of.
         values = values - values.mean()
-        order = np.ascontiguousarray(rank_descending(values).order[::-1])
+        order = np.argsort(values)
         return cls(np.ascontiguousarray(values[order]), order)
 
     @cached_property
@@ -95,12 +109,8 @@ class Ranking:
         """dVar2 of the prediction."""
         if len(self.y) == 0 or self.y[0] == self.y[-1]:
             return 0.0
-        a = row_distances(self.y, self.order, weights)
-        raw = 2.0 * _spread(self.in_rows, weights)
-        wa = weights * a
-        return combine(
-            raw, float(wa @ a), float(wa.sum()), float(wa.sum()), weights.sum(), unbiased
-        )
+        total, square, raw = distance_moments(self.y, self.order, weights)
+        return combine(raw, square, total, total, float(weights.sum()), unbiased)
 
     def variance_influence(self, share: Array) -> tuple[Array, Array]:
         """Mean distances a_i and the influence of dVar2, V version, under shares of weight."""
@@ -110,13 +120,6 @@ class Ranking:
         squares = centred**2 + float(share @ centred**2)
         crossed = row_distances(self.y, self.order, share * a)
         return a, _variance_influence(squares, a, crossed, share)
-
-
-def _spread(values: Array, weights: Array) -> float:
-    """W sum w x^2 - (sum w x)^2, about the weighted mean."""
-    mass = float(weights.sum())
-    centred = values - float(weights @ values) / mass if mass > 0 else values
-    return mass * float(weights @ centred**2)
 
 
 def _variance_influence(squares: Array, a: Array, crossed: Array, share: Array) -> Array:
@@ -253,7 +256,9 @@ class CellGeometry(Geometry):
         mass = self.mass(weights)
         total = float(weights.sum())
         product = self.similarity(mass, unbiased)
-        table = pair_table(ranking.y, self.cell[ranking.order], ranking.order, weights, len(mass))
+        table = pair_table(
+            ranking.y, ranking.sorted_cells(self.cell), ranking.order, weights, len(mass)
+        )
         return self.parts_of_table(table, mass, total, product, ranking, weights, unbiased)
 
     def parts_of_table(
@@ -287,7 +292,7 @@ class CellGeometry(Geometry):
         share = weights / total
         mass = self.mass(share)
         product = self.similarity(mass, False)
-        sorted_cell = self.cell[ranking.order]
+        sorted_cell = ranking.sorted_cells(self.cell)
         a, variance = ranking.variance_influence(share)
         grand = float(share @ a)
         table = pair_table(ranking.y, sorted_cell, ranking.order, share, len(mass))

@@ -361,7 +361,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         mean = self.predict_mean(X)
         return self.classes_[(mean > 0.5).astype(np.int64)] if self.family == "binomial" else mean
 
-    @available_if(_has_classes)
+    @available_if(_has_classes)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: ArrayLike) -> Array:
         """Probabilities of both classes; with ``family="binomial"`` only.
 

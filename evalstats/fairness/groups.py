@@ -41,7 +41,7 @@ def interaction_table(
     rows: list[dict[str, Any]] = []
     for model, ranking in rankings.items():
         table = pair_table(
-            ranking.y, geometry.cell[ranking.order], ranking.order, weights, len(mass)
+            ranking.y, ranking.sorted_cells(geometry.cell), ranking.order, weights, len(mass)
         )
         for order in range(1, len(names) + 1):
             for chosen in combinations(range(len(names)), order):

@@ -68,6 +68,35 @@ def row_distances(
 
 
 @kernel
+def distance_moments(
+    y: NDArray[np.float64], order: NDArray[np.int64], weight: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Sums of w_i a_i, w_i a_i^2 and w_i w_j a_ij^2, where a_i is the sum of w_j a_ij. O(n)."""
+    all_count = 0.0
+    all_total = 0.0
+    for position in range(y.size):
+        w = weight[order[position]]
+        all_count += w
+        all_total += w * y[position]
+    mean = all_total / all_count if all_count > 0.0 else 0.0
+    count = 0.0
+    total = 0.0
+    first = 0.0
+    second = 0.0
+    spread = 0.0
+    for position in range(y.size):
+        w = weight[order[position]]
+        value = y[position]
+        count += w
+        total += w * value
+        a = value * (2.0 * count - all_count) - (2.0 * total - all_total)
+        first += w * a
+        second += w * a * a
+        spread += w * (value - mean) * (value - mean)
+    return first, second, 2.0 * all_count * spread
+
+
+@kernel
 def row_products(
     y: NDArray[np.float64],
     cell: NDArray[np.int64],

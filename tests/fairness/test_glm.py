@@ -216,8 +216,8 @@ def test_scikit_learn(rng):
 
 
 UNDETERMINED = {
-    "check_sample_weight_equivalence_on_dense_data": "as many coefficients as rows: the fit without "
-    "penalty is not unique, and which one is found depends on the scale of the columns"
+    "check_sample_weight_equivalence_on_dense_data": "as many coefficients as rows: the fit "
+    "without penalty is not unique, and which one is found depends on the scale of the columns"
 }
 
 
