@@ -19,6 +19,7 @@ from evalstats.fairness.geometry import (
     PairGeometry,
     Ranking,
 )
+from evalstats.fairness.kernels import merged_halves
 
 Array = NDArray[np.float64]
 Version = Literal["unbiased", "biased"]
@@ -299,12 +300,30 @@ def _pair(
         return value, (variances[0], variances[1])
     if first.shape[1] > 1 or (second.shape[1] == 1 and _few(first) and not _few(second)):
         first, second = second, first
-    geometry = numeric_geometry([second], 0.0, joint=False)
-    parts = geometry.parts(Ranking.of(first[:, 0]), weights, unbiased)
+    if second.shape[1] == 1 and _two_valued(second[:, 0]) and bool((weights == 1.0).all()):
+        geometry, ranking = _halves(first[:, 0], second[:, 0])
+    else:
+        geometry, ranking = numeric_geometry([second], 0.0, joint=False), Ranking.of(first[:, 0])
+    parts = geometry.parts(ranking, weights, unbiased)
     return float(parts.dependence), (
         float(parts.variance_prediction),
         float(parts.variance_attributes),
     )
+
+
+def _two_valued(column: Array) -> bool:
+    low, high = column.min(), column.max()
+    return bool(low < high and ((column == high) | (column == low)).all())
+
+
+def _halves(line: Array, column: Array) -> tuple[Geometry, Ranking]:
+    """Rows reordered by value: sorting each half and merging costs less than ranking the rows."""
+    upper = column == column.max()
+    centred = line - line.mean()
+    values, cell = merged_halves(np.sort(centred[~upper]), np.sort(centred[upper]))
+    gap = float(column.max() - column.min())
+    geometry = CellGeometry(cell, (gap * (1.0 - np.eye(2)),), 0.0)
+    return geometry, Ranking(values, np.arange(len(values)))
 
 
 def _few(block: Array) -> bool:

@@ -68,6 +68,28 @@ def row_distances(
 
 
 @kernel
+def merged_halves(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Merge two sorted arrays; cell 0 or 1 says which one a value comes from. O(n)."""
+    n = first.size + second.size
+    values = np.empty(n)
+    cell = np.empty(n, dtype=np.int64)
+    i = 0
+    j = 0
+    for place in range(n):
+        if j == second.size or (i < first.size and first[i] <= second[j]):
+            values[place] = first[i]
+            cell[place] = 0
+            i += 1
+        else:
+            values[place] = second[j]
+            cell[place] = 1
+            j += 1
+    return values, cell
+
+
+@kernel
 def distance_moments(
     y: NDArray[np.float64], order: NDArray[np.int64], weight: NDArray[np.float64]
 ) -> tuple[float, float, float]:
