@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from evalstats.data.columns import Column, dense_codes
 from evalstats.errors import InputError
-from evalstats.fairness.geometry import CellGeometry, Geometry, LineGeometry, PairGeometry, Ranking
+from evalstats.fairness.geometry import CellGeometry, Geometry, LineGeometry, Ranking
+from evalstats.fairness.pair_geometry import PairGeometry
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]

@@ -14,12 +14,11 @@ from evalstats.fairness.encoding import FEW_CELLS, MAX_PAIR_ROWS, PROBE, joint_c
 from evalstats.fairness.geometry import (
     CellGeometry,
     Geometry,
-    JoinedPoints,
     LineGeometry,
-    PairGeometry,
     Ranking,
 )
 from evalstats.fairness.kernels import merged_halves
+from evalstats.fairness.pair_geometry import JoinedPoints, PairGeometry
 
 Array = NDArray[np.float64]
 Version = Literal["unbiased", "biased"]

@@ -27,14 +27,9 @@ from evalstats.fairness.kernels import (
     row_products,
 )
 from evalstats.fairness.line_kernels import line_products, line_total
-from evalstats.fairness.pair_kernels import distance_sums, product_sums, squared_distance_total
-from evalstats.inference.resampling import parallel_map
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
-
-# Rows of one task of an all-pairs sweep.
-BLOCK_ROWS = 256
 
 
 class Parts(NamedTuple):
@@ -119,10 +114,10 @@ class Ranking:
         centred = self.in_rows - mean
         squares = centred**2 + float(share @ centred**2)
         crossed = row_distances(self.y, self.order, share * a)
-        return a, _variance_influence(squares, a, crossed, share)
+        return a, variance_slopes(squares, a, crossed, share)
 
 
-def _variance_influence(squares: Array, a: Array, crossed: Array, share: Array) -> Array:
+def variance_slopes(squares: Array, a: Array, crossed: Array, share: Array) -> Array:
     """2 (g - theta) with g_i the mean of the squared centred distances of row i."""
     grand = float(share @ a)
     g = squares - a**2 - 2.0 * crossed + 2.0 * grand * a + float(share @ a**2) - grand**2
@@ -277,7 +272,7 @@ class CellGeometry(Geometry):
         s = float(mass @ sums)
         raw = float((table * product).sum())
         dependence = -combine(raw, float(rows @ sums), float(rows.sum()), s, total, unbiased)
-        among = _among(s, total, self.c, self.n_blocks, unbiased)
+        among = among_attributes(s, total, self.c, self.n_blocks, unbiased)
         single = self.n_blocks == 1
         return Parts(
             dependence,
@@ -307,8 +302,8 @@ class CellGeometry(Geometry):
         pairs = np.outer(mass, mass)
         among = 2.0 * self.c * (q + self._by_blocks(mass, pairs))[self.cell]
         return Parts(
-            _centred(dependence, share),
-            _centred(among, share) if self.n_blocks > 1 else np.zeros(len(weights)),
+            centre_values(dependence, share),
+            centre_values(among, share) if self.n_blocks > 1 else np.zeros(len(weights)),
             variance,
             self._variance_influence(mass, share) if self.n_blocks == 1 else np.nan,
         )
@@ -330,7 +325,7 @@ class CellGeometry(Geometry):
     def _variance_influence(self, mass: Array, share: Array) -> Array:
         d = self.distances[0]
         sums = d @ mass
-        value = _variance_influence((d * d) @ mass, sums, d @ (mass * sums), mass)
+        value = variance_slopes((d * d) @ mass, sums, d @ (mass * sums), mass)
         return np.asarray(value[self.cell] - float(share @ value[self.cell]))
 
     def permutation_statistics(self, ranking: Ranking, unbiased: bool) -> "PermutedStatistic":
@@ -358,7 +353,7 @@ class PermutedCells(PermutedStatistic):
         return scale * permuted_sum(gap, cell, rows, matrix)
 
 
-def _among(s: float, total: float, c: float, n_blocks: int, unbiased: bool) -> float:
+def among_attributes(s: float, total: float, c: float, n_blocks: int, unbiased: bool) -> float:
     """The part without the prediction: c times the JdCov2 among the attributes."""
     if not unbiased:
         return c * s / total**2 - c ** (n_blocks + 1)
@@ -368,7 +363,8 @@ def _among(s: float, total: float, c: float, n_blocks: int, unbiased: bool) -> f
     return (c * s + total * power) / (total * (total - 3.0)) - power * total / (total - 3.0)
 
 
-def _centred(values: Array, share: Array) -> Array:
+def centre_values(values: Array, share: Array) -> Array:
+    """Values minus their weighted mean."""
     return np.asarray(values - float(share @ values))
 
 
@@ -407,154 +403,4 @@ class LineGeometry(Geometry):
         g = products - a * b
         g -= row_distances(ranking.y, ranking.order, share * b) - a * float(share @ b)
         g -= row_distances(self.z.y, self.z.order, share * a) - b * float(share @ a)
-        return Parts(2.0 * _centred(g, share), np.zeros(len(share)), variance_y, variance_z)
-
-
-@dataclass(frozen=True)
-class PairGeometry(Geometry):
-    """Attributes of any kind; every pair of rows is looked at.
-
-    Attributes
-    ----------
-    points : float64 array (n, columns)
-        Encoded attributes.
-    offsets : int64 array (blocks + 1,)
-        Columns of each block.
-    """
-
-    points: Array
-    offsets: Codes
-    c: float
-    scaled: bool = False
-
-    @property
-    def n_blocks(self) -> int:  # type: ignore[override]
-        """Number of blocks."""
-        return len(self.offsets) - 1
-
-    def parts(self, ranking: Ranking, weights: Array, unbiased: bool) -> Parts:
-        """Values; see :class:`Geometry`."""
-        joined = self._with(ranking.in_rows[:, np.newaxis])
-        value, among, variances = joined.value(weights, unbiased)
-        if self.scaled:
-            value *= np.sqrt(variances[0])
-        single = self.n_blocks == 1
-        return Parts(
-            value, 0.0 if single else among, variances[0], variances[1] if single else np.nan
-        )
-
-    def _with(self, prediction: Array) -> "JoinedPoints":
-        points = np.ascontiguousarray(np.hstack([prediction, self.points]))
-        offsets = np.concatenate([[0], self.offsets + prediction.shape[1]]).astype(np.int64)
-        return JoinedPoints(points, offsets, self.c, self.scaled)
-
-    def influence(self, ranking: Ranking, weights: Array) -> Parts:
-        """Influence values; see :class:`Geometry`."""
-        share = weights / weights.sum()
-        joined = self._with(ranking.in_rows[:, np.newaxis])
-        blocks = self.n_blocks
-        means = joined.sums(np.repeat(share[:, np.newaxis], blocks + 1, axis=1))
-        grand = share @ means
-        products = joined.products(share, means, grand, np.ones(blocks + 1))
-        q = products[:, 0]
-        pulls = np.empty((len(share), blocks + 1))
-        pulls[:, 0] = share * q
-        pulls[:, 1:] = share[:, np.newaxis] * products[:, 3 + blocks :]
-        moved = joined.sums(np.ascontiguousarray(pulls)) - means * pulls.sum(axis=0)
-        dependence = 2.0 * (products[:, 2] + moved.sum(axis=1))
-        _, variance = ranking.variance_influence(share)
-        among: Array = np.zeros(len(share))
-        if blocks > 1:
-            pulls[:, 0] = 0.0
-            pulls[:, 1:] = share[:, np.newaxis] * products[:, 3 : 3 + blocks]
-            moved = joined.sums(np.ascontiguousarray(pulls)) - means * pulls.sum(axis=0)
-            among = _centred(2.0 * self.c * (q + moved.sum(axis=1)), share)
-        spread = joined.variance_influence(share, means) if blocks == 1 else np.nan
-        return Parts(_centred(dependence, share), among, variance, spread)
-
-
-@dataclass(frozen=True)
-class JoinedPoints:
-    """All variables as blocks of columns; block 0 takes the place of the prediction."""
-
-    points: Array
-    offsets: Codes
-    c: float
-    scaled: bool = False
-
-    def _swept(self, sweep: "object", n_columns: int) -> Array:
-        n = len(self.points)
-        starts = list(range(0, n, BLOCK_ROWS))
-        work = 10 * n * n * n_columns
-        blocks = parallel_map(
-            lambda start: sweep(start, min(start + BLOCK_ROWS, n)),  # type: ignore[operator]
-            starts,
-            work,
-        )
-        return np.concatenate(blocks)
-
-    def sums(self, weights: Array) -> Array:
-        """Weighted sums of distances of each row, per block."""
-        return self._swept(
-            lambda start, stop: distance_sums(self.points, self.offsets, weights, start, stop),
-            self.points.shape[1],
-        )
-
-    def products(self, weights: Array, centre: Array, grand: Array, scale: Array) -> Array:
-        """Row sums of products, see :func:`product_sums`."""
-        centre = np.ascontiguousarray(centre)
-        return self._swept(
-            lambda start, stop: product_sums(
-                self.points, self.offsets, weights, centre, grand, scale, self.c, start, stop
-            ),
-            2 * self.points.shape[1],
-        )
-
-    def variance(self, block: int, weights: Array, sums: Array, unbiased: bool) -> float:
-        """dVar2 of one block from its row sums."""
-        first, last = self.offsets[block : block + 2]
-        raw = squared_distance_total(self.points, weights, int(first), int(last))
-        total = float(weights @ sums)
-        cross = float(weights @ sums**2)
-        return combine(raw, cross, total, total, float(weights.sum()), unbiased)
-
-    def value(self, weights: Array, unbiased: bool) -> tuple[float, float, list[float]]:
-        """Dependence of block 0 on the others, the part among the others, dVar2 of each block."""
-        total = float(weights.sum())
-        blocks = len(self.offsets) - 1
-        sums = self.sums(np.repeat(weights[:, np.newaxis], blocks, axis=1))
-        grand = weights @ sums
-        variances = [self.variance(b, weights, sums[:, b], unbiased) for b in range(blocks)]
-        if unbiased and total <= 3:
-            return np.nan, np.nan, variances
-        centres = [centring(sums[:, b], float(grand[b]), total, unbiased) for b in range(blocks)]
-        centre = np.column_stack([item for item, _ in centres])
-        middle = np.array([item for _, item in centres])
-        scale = np.ones(blocks)
-        if self.scaled:
-            known = np.array(variances) > 0
-            scale = np.where(known, 1.0 / np.sqrt(np.where(known, variances, 1.0)), np.nan)
-        products = self.products(weights, centre, middle, scale)
-        q = products[:, 0]
-        if unbiased:
-            q = q - np.prod((2.0 * centre[:, 1:] - middle[1:]) * scale[1:] + self.c, axis=1)
-        a = sums[:, 0]
-        s = float(weights @ q)
-        raw = float(weights @ products[:, 1])
-        cross = float((weights * a) @ q)
-        value = -combine(raw, cross, float(grand[0]), s, total, unbiased)
-        among = _among(s, total, self.c, blocks - 1, unbiased)
-        return value * (float(scale[0]) if self.scaled else 1.0), among, variances
-
-    def variance_influence(self, share: Array, means: Array) -> Array:
-        """Influence of dVar2 of block 1 (V version)."""
-        first, last = self.offsets[1:3]
-        block = self.points[:, first:last]
-        centred = block - share @ block
-        squares = (centred**2).sum(axis=1)
-        squares = squares + float(share @ squares)
-        b = means[:, 1]
-        weights = np.zeros((len(share), len(self.offsets) - 1))
-        weights[:, 1] = share * b
-        crossed = self.sums(weights)[:, 1]
-        return _variance_influence(squares, b, crossed, share)
+        return Parts(2.0 * centre_values(g, share), np.zeros(len(share)), variance_y, variance_z)

@@ -14,8 +14,9 @@ from evalstats.fairness.approximation import (
 from evalstats.fairness.divergence import binned_divergence, explained_variance
 from evalstats.fairness.encoding import MAX_PAIR_ROWS
 from evalstats.fairness.functions import numeric_geometry
-from evalstats.fairness.geometry import CellGeometry, LineGeometry, PairGeometry, Parts, Ranking
+from evalstats.fairness.geometry import CellGeometry, LineGeometry, Parts, Ranking
 from evalstats.fairness.kernels import signed_sums
+from evalstats.fairness.pair_geometry import PairGeometry
 from tests.battery_support import assert_same_numbers
 from tests.oracles.fairness import dcov2, distances, jdcov2_prediction
 

@@ -11,11 +11,11 @@ from evalstats.fairness.functions import correlation, numeric_geometry
 from evalstats.fairness.geometry import (
     CellGeometry,
     LineGeometry,
-    PairGeometry,
     PermutedStatistic,
     Ranking,
 )
 from evalstats.fairness.kernels import signed_sums
+from evalstats.fairness.pair_geometry import PairGeometry
 from evalstats.fairness.parity import chi_square_p_value
 from evalstats.fairness.scores import ranked_probability_score
 from tests.oracles.fairness import distances, jdcov2
