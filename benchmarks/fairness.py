@@ -125,7 +125,8 @@ def bootstrap() -> Contest:
 @benchmark(
     "Squared distance covariance, three continuous attributes (all pairs, O(n) memory)",
     size=50_000,
-    runs=1,
+    max_seconds=20,
+    runs=3,
 )
 def all_pairs() -> Contest:
     """Whole call, from arrays."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evalstats.data.columns import Column, dense_codes
 from evalstats.errors import InputError
 from evalstats.fairness.geometry import CellGeometry, Geometry, LineGeometry, Ranking
-from evalstats.fairness.pair_geometry import PairGeometry
+from evalstats.fairness.pair_geometry import all_pairs
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -287,4 +287,4 @@ def geometry_of(
         [column.shape[1] for column in columns] if joint else [sum(c.shape[1] for c in columns)]
     )
     offsets = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
-    return PairGeometry(np.ascontiguousarray(np.hstack(columns)), offsets, c if joint else 0.0)
+    return all_pairs(np.hstack(columns), offsets, c if joint else 0.0)

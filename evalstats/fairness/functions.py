@@ -18,7 +18,7 @@ from evalstats.fairness.geometry import (
     Ranking,
 )
 from evalstats.fairness.kernels import merged_halves
-from evalstats.fairness.pair_geometry import JoinedPoints, PairGeometry
+from evalstats.fairness.pair_geometry import JoinedPoints, all_pairs
 
 Array = NDArray[np.float64]
 Version = Literal["unbiased", "biased"]
@@ -270,7 +270,7 @@ def numeric_geometry(
             f"{n} rows of {points.shape[1]} columns take {n}^2 / 2 distances: round the columns, "
             "or use evalstats.fairness.approximation.block_distance_covariance"
         )
-    return PairGeometry(np.ascontiguousarray(points), offsets, constant, scaled and len(blocks) > 1)
+    return all_pairs(points, offsets, constant, scaled and len(blocks) > 1)
 
 
 def _numeric_cells(points: Array) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":

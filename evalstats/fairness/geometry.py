@@ -6,9 +6,10 @@ blocks. With the weights w and their sum W,
 
     JdCov2_y = mean of Ua P,   JdCov2 = JdCov2_y + c (mean of P - c^p),
 
-and one block with c = 0 is the ordinary squared distance covariance. Three geometries give the same
-numbers: :class:`CellGeometry` for K joint levels, O(nK); :class:`LineGeometry` for one continuous
-attribute, O(n log n); :class:`PairGeometry` for anything else, O(n^2) time and O(n) memory.
+and one block with c = 0 is the ordinary squared distance covariance. Four geometries give the same
+numbers: ``CellGeometry`` for K joint levels, O(nK); ``LineGeometry`` for one continuous attribute,
+O(n log n); ``PointGeometry`` for any other block and ``PairGeometry`` for several, O(n^2) time and
+O(n) memory.
 """
 
 from abc import ABC, abstractmethod

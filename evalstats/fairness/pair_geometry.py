@@ -1,4 +1,4 @@
-"""Distance covariance from all pairs of rows: O(n^2) time, O(n) memory, for any attributes."""
+"""Joint distance covariance from all pairs of rows: O(n^2) time, O(n) memory."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from evalstats.fairness.geometry import (
     centre_values,
     centring,
     combine,
-    variance_slopes,
 )
 from evalstats.fairness.pair_kernels import distance_sums, product_sums, squared_distance_total
+from evalstats.fairness.point_geometry import PointGeometry
 from evalstats.inference.resampling import parallel_map
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ BLOCK_ROWS = 256
 
 @dataclass(frozen=True)
 class PairGeometry(Geometry):
-    """Attributes of any kind; every pair of rows is looked at.
+    """Two or more blocks of attributes of any kind; every pair of rows is looked at.
 
     Attributes
     ----------
@@ -53,10 +53,7 @@ class PairGeometry(Geometry):
         value, among, variances = joined.value(weights, unbiased)
         if self.scaled:
             value *= np.sqrt(variances[0])
-        single = self.n_blocks == 1
-        return Parts(
-            value, 0.0 if single else among, variances[0], variances[1] if single else np.nan
-        )
+        return Parts(value, among, variances[0], np.nan)
 
     def _with(self, prediction: Array) -> "JoinedPoints":
         points = np.ascontiguousarray(np.hstack([prediction, self.points]))
@@ -78,14 +75,11 @@ class PairGeometry(Geometry):
         moved = joined.sums(np.ascontiguousarray(pulls)) - means * pulls.sum(axis=0)
         dependence = 2.0 * (products[:, 2] + moved.sum(axis=1))
         _, variance = ranking.variance_influence(share)
-        among: Array = np.zeros(len(share))
-        if blocks > 1:
-            pulls[:, 0] = 0.0
-            pulls[:, 1:] = share[:, np.newaxis] * products[:, 3 : 3 + blocks]
-            moved = joined.sums(np.ascontiguousarray(pulls)) - means * pulls.sum(axis=0)
-            among = centre_values(2.0 * self.c * (q + moved.sum(axis=1)), share)
-        spread = joined.variance_influence(share, means) if blocks == 1 else np.nan
-        return Parts(centre_values(dependence, share), among, variance, spread)
+        pulls[:, 0] = 0.0
+        pulls[:, 1:] = share[:, np.newaxis] * products[:, 3 : 3 + blocks]
+        moved = joined.sums(np.ascontiguousarray(pulls)) - means * pulls.sum(axis=0)
+        among = centre_values(2.0 * self.c * (q + moved.sum(axis=1)), share)
+        return Parts(centre_values(dependence, share), among, variance, np.nan)
 
 
 @dataclass(frozen=True)
@@ -161,15 +155,9 @@ class JoinedPoints:
         among = among_attributes(s, total, self.c, blocks - 1, unbiased)
         return value * (float(scale[0]) if self.scaled else 1.0), among, variances
 
-    def variance_influence(self, share: Array, means: Array) -> Array:
-        """Influence of dVar2 of block 1 (V version)."""
-        first, last = self.offsets[1:3]
-        block = self.points[:, first:last]
-        centred = block - share @ block
-        squares = (centred**2).sum(axis=1)
-        squares = squares + float(share @ squares)
-        b = means[:, 1]
-        weights = np.zeros((len(share), len(self.offsets) - 1))
-        weights[:, 1] = share * b
-        crossed = self.sums(weights)[:, 1]
-        return variance_slopes(squares, b, crossed, share)
+
+def all_pairs(points: Array, offsets: Codes, c: float, scaled: bool = False) -> Geometry:
+    """The geometry of one block, which is far cheaper, or of several."""
+    if len(offsets) == 2:
+        return PointGeometry.of(points)
+    return PairGeometry(np.ascontiguousarray(points), offsets, c, scaled)

@@ -1,5 +1,6 @@
 """Distance covariances: agreement of the algorithms, properties, influence, refusals."""
 
+import joblib
 import numpy as np
 import polars as pl
 import pytest
@@ -16,7 +17,8 @@ from evalstats.fairness.encoding import MAX_PAIR_ROWS
 from evalstats.fairness.functions import numeric_geometry
 from evalstats.fairness.geometry import CellGeometry, LineGeometry, Parts, Ranking
 from evalstats.fairness.kernels import signed_sums
-from evalstats.fairness.pair_geometry import PairGeometry
+from evalstats.fairness.pair_geometry import all_pairs
+from evalstats.fairness.point_geometry import TILE, PointGeometry
 from tests.battery_support import assert_same_numbers
 from tests.oracles.fairness import dcov2, distances, jdcov2_prediction
 
@@ -35,7 +37,7 @@ def three_ways(blocks, c, joint):
     cell = cell.ravel().astype(np.int64)
     found = [
         CellGeometry(cell, tuple(distances(part) for part in parts), constant),
-        PairGeometry(np.ascontiguousarray(points), offsets, constant),
+        all_pairs(points, offsets, constant),
     ]
     if points.shape[1] == 1:
         found.append(LineGeometry(Ranking.of(points[:, 0])))
@@ -343,7 +345,31 @@ def test_refusals_of_functions(rng):
     big = MAX_PAIR_ROWS + 1
     with pytest.raises(es.InputError, match="block_distance_covariance"):
         es.distance_covariance_squared(rng.normal(size=big), rng.normal(size=(big, 2)))
-    assert isinstance(numeric_geometry([rng.normal(size=(300, 2))], 0.0, joint=False), PairGeometry)
+    assert isinstance(
+        numeric_geometry([rng.normal(size=(300, 2))], 0.0, joint=False), PointGeometry
+    )
+
+
+def test_tiles_and_threads_change_nothing(rng):
+    n = 2 * TILE + 77
+    y, points = np.round(rng.normal(size=n), 1), rng.normal(size=(n, 3))
+    weights = rng.integers(0, 3, n).astype(float)
+    ranking, geometry = Ranking.of(y), PointGeometry.of(points)
+    alone, together = [], []
+    for jobs, found in ((1, alone), (2, together)):
+        with joblib.parallel_config(n_jobs=jobs):
+            found += [geometry.parts(ranking, weights, unbiased) for unbiased in (True, False)]
+            slopes = geometry.influence(ranking, weights)
+    assert alone == together
+    rows = np.repeat(np.arange(n), weights.astype(int))
+    for unbiased, parts in zip((True, False), alone, strict=True):
+        expected = dcov2(y[rows], points[rows], unbiased)
+        assert parts.dependence == pytest.approx(expected, rel=1e-10, abs=1e-14)
+        spread = dcov2(points[rows], points[rows], unbiased)
+        assert parts.variance_attributes == pytest.approx(spread, rel=1e-12)
+    cells = CellGeometry(np.arange(n), (distances(points),), 0.0).influence(ranking, weights)
+    for value, expected in zip(slopes, cells, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_tests_need_independent_rows(rng):

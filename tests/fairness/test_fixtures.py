@@ -15,7 +15,7 @@ from evalstats.fairness.geometry import (
     Ranking,
 )
 from evalstats.fairness.kernels import signed_sums
-from evalstats.fairness.pair_geometry import PairGeometry
+from evalstats.fairness.pair_geometry import all_pairs
 from evalstats.fairness.parity import chi_square_p_value
 from evalstats.fairness.scores import ranked_probability_score
 from tests.oracles.fairness import distances, jdcov2
@@ -43,7 +43,7 @@ def geometries(blocks):
     _, first, cell = np.unique(points, axis=0, return_index=True, return_inverse=True)
     cell = cell.ravel().astype(np.int64)
     yield CellGeometry(cell, (distances(points[first]),), 0.0)
-    yield PairGeometry(np.ascontiguousarray(points), np.array([0, points.shape[1]]), 0.0)
+    yield all_pairs(points, np.array([0, points.shape[1]]), 0.0)
     if points.shape[1] == 1:
         yield LineGeometry(Ranking.of(points[:, 0]))
 
@@ -114,8 +114,8 @@ def test_joint(cases, reference, c):
         y, blocks, _ = cases[case["id"]]
         expected = case["expected"]
         ranking, ones = Ranking.of(y), np.ones(len(y))
-        pairs = PairGeometry(
-            np.ascontiguousarray(np.hstack(blocks)),
+        pairs = all_pairs(
+            np.hstack(blocks),
             np.cumsum([0, *(b.shape[1] for b in blocks)]),
             float(c) if len(blocks) > 1 else 0.0,
         )
