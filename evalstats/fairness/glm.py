@@ -10,21 +10,20 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from evalstats.data.columns import Role
-from evalstats.data.intake import collect_columns, to_array
 from evalstats.errors import InputError, warn
-from evalstats.fairness.encoding import Attribute, Encoding, Types, encode, geometry_of
-from evalstats.fairness.functions import require_constant, require_counts
-from evalstats.fairness.geometry import CellGeometry
+from evalstats.fairness.encoding import Encoding
+from evalstats.fairness.functions import require_constant
+from evalstats.fairness.glm_arguments import outcome_of, penalty_of, positive_column
 from evalstats.fairness.glm_errors import bootstrap_covariance, sandwich_covariance
 from evalstats.fairness.glm_objective import (
     Family,
     Objective,
-    Penalty,
     PenaltyScale,
     PenaltyVersion,
+    balancing_shift,
+    constant_start,
 )
-from evalstats.fairness.glm_optimiser import Descent, minimise_best, minimise_smooth
+from evalstats.fairness.glm_optimiser import Descent, minimise_best, smooth_start
 from evalstats.inference.methods import RandomSource
 
 Array = NDArray[np.float64]
@@ -199,15 +198,19 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
             self, X, y, dtype=np.float64, y_numeric=self.family != "binomial"
         )
         n = len(outcome)
-        outcome = self._outcome(outcome)
-        weights = _positive_column("sample_weight", sample_weight, n, zero=True)
-        exposed = _positive_column("exposure", exposure, n, zero=False)
+        outcome, classes = outcome_of(outcome, self.family)
+        if classes is not None:
+            self.classes_ = classes
+        weights = positive_column("sample_weight", sample_weight, n, zero=True)
+        exposed = positive_column("exposure", exposure, n, zero=False)
         if exposure is not None and self.family != "poisson":
             raise InputError("exposure is for family='poisson': use sample_weight")
         self._remember_scaling(features, weights)
         design = np.column_stack([np.ones(n), (features - self._centre) / self._spread])
-        penalty = self._penalty(protected, features, weights)
-        if penalty is None and self.strength > 0:
+        penalty = None
+        if protected is not None:
+            penalty, self.attributes_ = penalty_of(self, protected, features, weights)
+        elif self.strength > 0:
             raise InputError(f"strength={self.strength!r} needs protected=: pass the attributes")
         return Objective(
             np.ascontiguousarray(design),
@@ -220,71 +223,12 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
             float(self.strength),
         )
 
-    def _outcome(self, y: NDArray[Any]) -> Array:
-        if self.family == "binomial":
-            numeric = y.dtype.kind == "f" and bool(((y >= 0) & (y <= 1)).all())
-            self.classes_ = np.array([0, 1]) if numeric and len(np.unique(y)) > 2 else np.unique(y)
-            if len(self.classes_) == 1:
-                raise InputError(f"y has one class only ({self.classes_[0]!r}): expected two")
-            if len(self.classes_) != 2:
-                kind = "continuous" if numeric_kind(y) else "multiclass"
-                raise InputError(
-                    "Only binary classification is supported. The type of the target is "
-                    f"{kind}: Unknown label type: y has {len(self.classes_)} values; "
-                    "family='binomial' takes two classes, or shares in [0, 1]"
-                )
-            if numeric:
-                return np.asarray(y, dtype=np.float64)
-            return np.asarray(y == self.classes_[1], dtype=np.float64)
-        outcome = np.asarray(y, dtype=np.float64)
-        if self.family == "poisson" and bool((outcome < 0).any()):
-            row = int(np.argmax(outcome < 0))
-            raise InputError(f"y is {outcome[row]} in row {row}: Poisson counts are >= 0")
-        if self.family == "poisson" and not outcome.any():
-            raise InputError("y is 0 in every row: a Poisson model needs at least one event")
-        return outcome
-
     def _remember_scaling(self, features: Array, weights: Array) -> None:
         # Columns of one size keep the optimiser's steps round; coefficients are given back as is.
         share = weights / weights.sum()
         self._centre = share @ features
         spread = np.sqrt(share @ (features - self._centre) ** 2)
         self._spread = np.where(spread > 0, spread, 1.0)
-
-    def _penalty(self, protected: Any, features: Array, weights: Array) -> Penalty | None:
-        if protected is None:
-            return None
-        columns = collect_columns(
-            (Role("protected", "code", per_model=True),), {"protected": protected}
-        )
-        if columns.n != len(features):
-            raise InputError(f"protected has {columns.n} rows but X has {len(features)}")
-        if self.estimator != "biased":
-            require_counts(weights)
-        given = columns.models["protected"]
-        types = Types(self.nominal or (), self.ordinal or (), self.continuous or (), self.levels)
-        types.check(list(given))
-        encoded = [
-            encode(name, column, types, self.encoding, weights) for name, column in given.items()
-        ]
-        self.attributes_ = [attribute for attribute, _ in encoded]
-        _warn_about_copies(self.attributes_, [codes for _, codes in encoded], features)
-        geometry = geometry_of(
-            self.attributes_, [codes for _, codes in encoded], joint=True, c=0.0, limit=None
-        )
-        if not isinstance(geometry, CellGeometry):
-            raise InputError(
-                "protected has too many joint levels for a penalty: round the continuous attributes"
-            )
-        blocks = geometry.distances
-        if self.penalty == "marginal":
-            parts = [CellGeometry(geometry.cell, (d,), 0.0) for d in blocks]
-        elif self.penalty == "joint" and len(blocks) > 1:
-            parts = [CellGeometry(geometry.cell, blocks, float(self.c))]
-        else:
-            whole = np.sqrt(np.sum([d * d for d in blocks], axis=0))
-            parts = [CellGeometry(geometry.cell, (whole,), 0.0)]
-        return Penalty(parts, weights, self.estimator, blocks)
 
     def _finish(self, objective: Objective, found: Descent) -> Self:
         self.objective_ = found.value
@@ -305,7 +249,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         shift = 0.0
         self.balance_factor_ = 1.0
         if self.rebalance and objective.strength > 0:
-            shift, self.balance_factor_ = _balancing_shift(objective, link)
+            shift, self.balance_factor_ = balancing_shift(objective, link)
         self.coef_ = found.x[1:] / self._spread
         self.intercept_ = float(found.x[0] + shift - self._centre @ self.coef_)
         self._objective_seen = objective
@@ -343,7 +287,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
             from scipy.special import expit
 
             return np.asarray(expit(link))
-        return np.exp(link) * _positive_column("exposure", exposure, len(link), zero=False)
+        return np.exp(link) * positive_column("exposure", exposure, len(link), zero=False)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Expected outcome, or the more probable class with ``family="binomial"``.
@@ -493,81 +437,3 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
             tags.regressor_tags = RegressorTags()
             tags.target_tags.positive_only = self.family == "poisson"
         return tags
-
-
-def numeric_kind(y: NDArray[Any]) -> bool:
-    """Whether values are fractions and so no class labels."""
-    return y.dtype.kind == "f" and bool((y != np.round(y)).any())
-
-
-def smooth_start(objective: Objective) -> Array:
-    """Coefficients without penalty."""
-    from dataclasses import replace
-
-    plain = replace(objective, strength=0.0)
-    return minimise_smooth(plain, plain.hessian, constant_start(objective))
-
-
-def constant_start(objective: Objective) -> Array:
-    """The same prediction for everyone, which no penalty can object to."""
-    start = np.zeros(objective.design.shape[1])
-    mean = float(objective.share @ objective.y)
-    if objective.family == "poisson":
-        start[0] = np.log(mean / float(objective.share @ objective.exposure))
-    elif objective.family == "binomial":
-        mean = min(max(mean, 1e-9), 1.0 - 1e-9)
-        start[0] = np.log(mean / (1.0 - mean))
-    else:
-        start[0] = mean
-    return start
-
-
-def _balancing_shift(objective: Objective, link: Array) -> tuple[float, float]:
-    """What to add to the intercept, and the factor by which the mean prediction changes."""
-    share, y = objective.share, objective.y
-    fitted = float(share @ (objective.exposure * objective.mean(link)))
-    observed = float(share @ y)
-    if objective.family == "gaussian":
-        return observed - fitted, observed / fitted if fitted else np.nan
-    if objective.family == "poisson":
-        return float(np.log(observed / fitted)), observed / fitted
-    from scipy.optimize import brentq
-
-    shift = brentq(
-        lambda step: float(share @ objective.mean(link + step)) - observed, -30.0, 30.0, xtol=1e-13
-    )
-    return float(shift), observed / fitted
-
-
-def _positive_column(name: str, values: Any, n: int, *, zero: bool) -> Array:
-    if values is None:
-        return np.ones(n)
-    column = np.asarray(to_array(name, values)[0], dtype=np.float64)
-    if column.shape != (n,):
-        raise InputError(f"{name} has shape {column.shape}, expected ({n},)")
-    bad = ~(np.isfinite(column) & ((column >= 0) if zero else (column > 0)))
-    if bool(bad.any()):
-        row = int(np.argmax(bad))
-        limit = ">= 0" if zero else "> 0"
-        raise InputError(f"{name} is {column[row]} in row {row}: it must be finite and {limit}")
-    if not column.any():
-        raise InputError(f"{name} is zero in every row: no row has a weight")
-    return column
-
-
-def _warn_about_copies(
-    attributes: Sequence[Attribute], codes: Sequence[NDArray[np.int64]], features: Array
-) -> None:
-    """A protected attribute among the features: allowed, but worth knowing."""
-    for attribute, code in zip(attributes, codes, strict=True):
-        if len(attribute.levels) < 2:
-            continue
-        for column in range(features.shape[1]):
-            values = features[:, column]
-            _, first = np.unique(code, return_index=True)
-            if bool((values == values[first][code]).all()) and len(np.unique(values)) > 1:
-                warn(
-                    "protected-in-features",
-                    f"column {column} of X is a function of protected[{attribute.name!r}]",
-                    stacklevel=5,
-                )

@@ -180,3 +180,34 @@ class Objective:
         if self.family == "poisson":
             curvature = curvature * self.exposure
         return np.asarray((self.design * curvature[:, np.newaxis]).T @ self.design)
+
+
+def constant_start(objective: Objective) -> Array:
+    """The same prediction for everyone, which no penalty can object to."""
+    start = np.zeros(objective.design.shape[1])
+    mean = float(objective.share @ objective.y)
+    if objective.family == "poisson":
+        start[0] = np.log(mean / float(objective.share @ objective.exposure))
+    elif objective.family == "binomial":
+        mean = min(max(mean, 1e-9), 1.0 - 1e-9)
+        start[0] = np.log(mean / (1.0 - mean))
+    else:
+        start[0] = mean
+    return start
+
+
+def balancing_shift(objective: Objective, link: Array) -> tuple[float, float]:
+    """What to add to the intercept, and the factor by which the mean prediction changes."""
+    share, y = objective.share, objective.y
+    fitted = float(share @ (objective.exposure * objective.mean(link)))
+    observed = float(share @ y)
+    if objective.family == "gaussian":
+        return observed - fitted, observed / fitted if fitted else np.nan
+    if objective.family == "poisson":
+        return float(np.log(observed / fitted)), observed / fitted
+    from scipy.optimize import brentq
+
+    shift = brentq(
+        lambda step: float(share @ objective.mean(link + step)) - observed, -30.0, 30.0, xtol=1e-13
+    )
+    return float(shift), observed / fitted

@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.fairness.glm_objective import constant_start
+
 Array = NDArray[np.float64]
 Function = Callable[[Array], tuple[float, Array]]
 
 ARMIJO = 1e-4
 CURVATURE = 0.9
 MAX_HALVINGS = 60
+# Share of the tolerance below which a line search has nothing left to find.
+GRAIN = 0.1
 
 
 @dataclass
@@ -62,6 +66,12 @@ def minimise_smooth(function: Function, hessian: Callable[[Array], Array], start
             break
         x, gradient = candidate, slope
     return x
+
+
+def smooth_start(objective: Any) -> Array:
+    """Coefficients without penalty."""
+    plain = with_strength(objective, 0.0)
+    return minimise_smooth(plain, plain.hessian, constant_start(objective))
 
 
 def minimise_kinked(
@@ -169,7 +179,7 @@ def _descend(function: Function, best: Descent, inverse: Array, steps: int, leas
         direction = -matrix @ gradient
         if not gradient @ direction < 0:
             return
-        found = _weak_wolfe(function, x, value, gradient, direction)
+        found = _weak_wolfe(function, x, value, gradient, direction, GRAIN * least)
         if found is None:
             return
         step, new_value, new_gradient = found
@@ -194,11 +204,12 @@ def _updated(matrix: Array, step: Array, change: Array, curvature: float) -> Arr
 
 
 def _weak_wolfe(
-    function: Function, x: Array, value: float, gradient: Array, direction: Array
+    function: Function, x: Array, value: float, gradient: Array, direction: Array, grain: float
 ) -> tuple[Array, float, Array] | None:
     """Bisection for sufficient decrease and a slope that is less negative; None if there is none.
 
-    A point that decreases the value is returned even if no point with both was found.
+    A point that decreases the value is returned even if no point with both was found. Bisection
+    ends where the slope promises less than `grain` over what is left.
     """
     slope = float(gradient @ direction)
     low, high, length = 0.0, np.inf, 1.0
@@ -215,5 +226,7 @@ def _weak_wolfe(
             return step, new_value, new_gradient
         length = 2.0 * low if np.isinf(high) else 0.5 * (low + high)
         if high - low <= 1e-14 * max(high if np.isfinite(high) else 1.0, 1e-300):
+            break
+        if -slope * high <= grain:
             break
     return fallback

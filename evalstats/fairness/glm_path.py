@@ -13,12 +13,13 @@ from evalstats.errors import InputError
 from evalstats.fairness.divergence import binned_divergence, explained_variance
 from evalstats.fairness.functions import correlation
 from evalstats.fairness.geometry import CellGeometry, Ranking
-from evalstats.fairness.glm import FairGLM, constant_start, smooth_start
-from evalstats.fairness.glm_objective import Objective
-from evalstats.fairness.glm_optimiser import Descent, minimise_kinked
+from evalstats.fairness.glm import FairGLM
+from evalstats.fairness.glm_objective import Objective, balancing_shift, constant_start
+from evalstats.fairness.glm_optimiser import Descent, minimise_kinked, smooth_start
 from evalstats.fairness.parity import chi_square_p_value
 from evalstats.fairness.scores import ranked_probability_score, unit_deviance
 from evalstats.inference.methods import RandomSource, random_key
+from evalstats.inference.resampling import parallel_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -294,11 +295,9 @@ def _model(template: FairGLM, objective: Objective, strength: float, fit: Descen
 
 
 def _balanced_link(template: FairGLM, objective: Objective, x: Array, design: Array) -> Array:
-    from evalstats.fairness.glm import _balancing_shift
-
     shift = 0.0
     if template.rebalance:
-        shift, _ = _balancing_shift(objective, objective.design @ x)
+        shift, _ = balancing_shift(objective, objective.design @ x)
     return np.asarray(design @ x + shift)
 
 
@@ -310,11 +309,15 @@ def _left_out_links(
     fold = np.empty(n, dtype=np.int64)
     fold[bits.permutation(n)] = np.arange(n) % cv
     links = np.empty((n, len(steps)))
-    for held in range(cv):
+
+    def judged(held: int) -> None:
         training = subset(objective, np.flatnonzero(fold != held))
         rows = np.flatnonzero(fold == held)
         for place, fit in enumerate(sweep(training, steps)):
             links[rows, place] = _balanced_link(template, training, fit.x, objective.design[rows])
+
+    # Each strength takes some hundred passes over the rows.
+    parallel_map(judged, list(range(cv)), 100 * len(steps) * n)
     return links
 
 
