@@ -1,7 +1,6 @@
 """Dependence between predictions and protected attributes, with standard errors and tests."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -13,39 +12,26 @@ from evalstats.data.intake import NanPolicy
 from evalstats.data.validation import finite_scores
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis, Estimator
-from evalstats.fairness.encoding import Attribute, Encoding, Types, encode, geometry_of, joint_codes
+from evalstats.fairness.audit import Audit, Kind, audit_of, geometry_of_columns, rankings_of
+from evalstats.fairness.encoding import Attribute, Encoding, Types, encode
 from evalstats.fairness.functions import (
     Version,
-    correlation,
     require_constant,
     require_counts,
     require_rows,
     require_version,
 )
-from evalstats.fairness.geometry import CellGeometry, Geometry, Parts, Ranking
-from evalstats.fairness.groups import group_table, interaction_table
-from evalstats.fairness.parity import chi_square_p_value, permutation_p_value
+from evalstats.fairness.geometry import CellGeometry
+from evalstats.fairness.groups import diagnose_cells, group_table, interaction_table
+from evalstats.fairness.parity import parity_table
 from evalstats.inference.methods import Bootstrap, InferenceOption, RandomSource
-from evalstats.inference.multiplicity import adjusted_p_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Array = NDArray[np.float64]
-Kind = Literal["concatenated", "joint", "marginal"]
 
-SMALL_CELL = 10
 NEAR_NULL = 0.05
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Sorted predictions of every model and the geometries whose values are reported."""
-
-    rankings: list[Ranking]
-    geometries: list[Geometry]
-    whole: Geometry
-    p_values: list[float]
 
 
 class DistanceCovariance(Estimator):
@@ -250,31 +236,13 @@ class DistanceCovariance(Estimator):
             raise InputError(f"method={method!r}: choose 'chi-square' or 'permutation'")
         if method == "chi-square" and self.kind == "joint":
             raise InputError("kind='joint' has no chi-square test: use method='permutation'")
-        prepared = self._prepare(columns)
-        rows = []
-        for model, ranking in zip(columns.model_names, prepared.rankings, strict=True):
-            for labels, geometry in zip(
-                self._geometry_labels(columns), prepared.geometries, strict=True
-            ):
-                if method == "chi-square":
-                    statistic, p_value = chi_square_p_value(geometry, ranking, columns.n)
-                else:
-                    statistic, p_value = permutation_p_value(
-                        geometry, ranking, self.estimator == "unbiased", n_resamples, rng
-                    )
-                rows.append({"model": model, **labels, "statistic": statistic, "p_value": p_value})
-        frame = pl.DataFrame(rows)
-        p_values = frame["p_value"].to_numpy()
-        adjusted = adjusted_p_values(
-            p_values,
+        return parity_table(
+            self._prepare(columns),
+            columns,
+            self._geometry_labels(columns),
+            None if method == "chi-square" else n_resamples,
+            rng,
             adjust,
-            statistic=p_values,
-            covariance=np.eye(len(p_values)),
-            df=np.inf,
-            two_sided=True,
-        )
-        return frame.with_columns(
-            pl.Series("p_adjusted", adjusted), pl.lit(method).alias("test"), n=pl.lit(columns.n)
         )
 
     def marginals(self) -> Self:
@@ -307,14 +275,16 @@ class DistanceCovariance(Estimator):
             If the attributes have too many joint levels for cells.
         """
         columns = self._fitted_columns()
-        geometry = self._geometry(columns, list(columns.extra["attributes"]), joint=True, c=1.0)
+        geometry = geometry_of_columns(
+            columns, list(columns.extra["attributes"]), joint=True, c=1.0
+        )
         if not isinstance(geometry, CellGeometry):
             raise InputError(
                 "protected has too many joint levels for a table of interactions: round the "
                 "continuous attributes"
             )
         weights = np.ones(columns.n) if columns.weight is None else columns.weight
-        rankings = self._rankings(columns)
+        rankings = rankings_of(columns)
         return interaction_table(
             geometry,
             dict(zip(columns.model_names, rankings, strict=True)),
@@ -376,27 +346,11 @@ class DistanceCovariance(Estimator):
         matplotlib Axes
             The axes drawn on.
         """
-        from evalstats.fairness.views import distribution_frame
-        from evalstats.results import displays
+        from evalstats.fairness.views import draw
 
         if what == "estimates":
             return super().plot(ax, **options)
-        columns = self._fitted_columns()
-        model = options.pop("model", columns.model_names[0])
-        if model not in columns.model_names:
-            raise InputError(f"model={model!r} was not fitted: choose from {columns.model_names}")
-        if what == "interactions":
-            return displays.plot_interactions(self.interactions(), ax=ax, **options)
-        if what == "groups":
-            frame = self.groups().filter(
-                (pl.col("model") == model) & pl.col("estimate").is_finite()
-            )
-            return displays.plot_groups(frame, ax=ax, **options)
-        if what != "distributions":
-            raise InputError(
-                f"what={what!r}: choose 'distributions', 'interactions', 'groups' or 'estimates'"
-            )
-        return displays.plot_distributions(distribution_frame(columns, model), ax=ax, **options)
+        return draw(self, self._fitted_columns(), ax, what, options)
 
     # The contract ---------------------------------------------------------------------------
 
@@ -428,76 +382,14 @@ class DistanceCovariance(Estimator):
         models = {"prediction": predictions, "protected": codes}
         return columns.with_columns(models=models, attributes=attributes)
 
-    def _rankings(self, columns: Columns) -> list[Ranking]:
-        return [Ranking.of(column) for column in columns.models["prediction"].values()]
+    def _prepare(self, columns: Columns) -> Audit:
+        return audit_of(columns, self.kind, float(self.c), self.estimator == "unbiased")
 
-    def _geometry(
-        self, columns: Columns, names: Sequence[str], *, joint: bool, c: float
-    ) -> Geometry:
-        attributes = columns.extra["attributes"]
-        codes = columns.models["protected"]
-        return geometry_of(
-            [attributes[name] for name in names], [codes[name] for name in names], joint=joint, c=c
-        )
+    def _evaluate(self, prepared: Audit, weights: Array) -> Array:
+        return prepared.values(weights)
 
-    def _prepare(self, columns: Columns) -> Prepared:
-        names = list(columns.extra["attributes"])
-        if self.kind == "marginal":
-            geometries = [self._geometry(columns, [name], joint=False, c=0.0) for name in names]
-        else:
-            joint = self.kind == "joint" and len(names) > 1
-            geometries = [self._geometry(columns, names, joint=joint, c=float(self.c))]
-        rankings = self._rankings(columns)
-        if self.kind == "concatenated":
-            whole = geometries[0]
-        else:
-            whole = self._geometry(columns, names, joint=False, c=0.0)
-        return Prepared(rankings, geometries, whole, self._parity(whole, rankings, columns))
-
-    def _parity(
-        self, whole: Geometry, rankings: Sequence[Ranking], columns: Columns
-    ) -> list[float]:
-        """Chi-square p-values, which say whether standard errors can be trusted."""
-        weights = np.ones(columns.n) if columns.weight is None else columns.weight
-        present = float(np.count_nonzero(weights))
-        units = present if columns.cluster is None else len(np.unique(columns.cluster[weights > 0]))
-        if self.estimator == "biased":
-            weights = weights * (present / weights.sum())
-        return [
-            chi_square_p_value(whole, ranking, units, weights)[1] if weights.sum() > 3 else 1.0
-            for ranking in rankings
-        ]
-
-    def _pairs_of(self, parts: Parts) -> list[float]:
-        """Reported values of one geometry."""
-        dependence = float(parts.dependence)
-        if self.kind == "joint":
-            return [dependence, dependence + float(parts.among_attributes)]
-        variances = float(parts.variance_prediction), float(parts.variance_attributes)
-        return [dependence, correlation(dependence, *variances)]
-
-    def _evaluate(self, prepared: Prepared, weights: Array) -> Array:
-        unbiased = self.estimator == "unbiased"
-        values: list[float] = []
-        for ranking in prepared.rankings:
-            for geometry in prepared.geometries:
-                values += self._pairs_of(geometry.parts(ranking, weights, unbiased))
-        return np.array(values)
-
-    def _influence(self, prepared: Prepared, weights: Array) -> Array:
-        total = float(weights.sum())
-        columns: list[Array] = []
-        for ranking in prepared.rankings:
-            for geometry in prepared.geometries:
-                slopes = geometry.influence(ranking, weights)
-                columns.append(np.asarray(slopes.dependence) / total)
-                if self.kind == "joint":
-                    both = np.asarray(slopes.dependence) + slopes.among_attributes
-                    columns.append(np.asarray(both) / total)
-                    continue
-                parts = geometry.parts(ranking, weights, False)
-                columns.append(_correlation_influence(parts, slopes) / total)
-        return np.column_stack(columns)
+    def _influence(self, prepared: Audit, weights: Array) -> Array:
+        return prepared.influence(weights)
 
     def _geometry_labels(self, columns: Columns) -> list[dict[str, Hashable]]:
         if self.kind == "marginal":
@@ -517,7 +409,7 @@ class DistanceCovariance(Estimator):
             for metric in metrics
         ]
 
-    def _require_defined(self, columns: Columns, prepared: Prepared, value: Array) -> None:  # noqa: ARG002
+    def _require_defined(self, columns: Columns, prepared: Audit, value: Array) -> None:  # noqa: ARG002
         weights = np.ones(columns.n) if columns.weight is None else columns.weight
         if self.estimator == "unbiased":
             require_rows(float(weights.sum()))
@@ -531,7 +423,7 @@ class DistanceCovariance(Estimator):
                 "covariance fails near independence: use inference='auto' and test()"
             )
 
-    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+    def _diagnose(self, columns: Columns, prepared: Audit) -> list[Diagnosis]:
         found: list[Diagnosis] = []
         for model, ranking, p_value in zip(
             columns.model_names, prepared.rankings, prepared.p_values, strict=True
@@ -551,42 +443,7 @@ class DistanceCovariance(Estimator):
                         "independence standard errors and intervals are not valid: see test()",
                     )
                 )
-        return found + self._diagnose_cells(columns)
-
-    def _diagnose_cells(self, columns: Columns) -> list[Diagnosis]:
-        attributes = columns.extra["attributes"]
-        coded = [
-            columns.models["protected"][name]
-            for name, item in attributes.items()
-            if item.kind != "continuous"
-        ]
-        if not coded:
-            return []
-        named = [item for item in attributes.values() if item.kind != "continuous"]
-        cells = joint_codes(coded, [len(item.levels) for item in named])
-        if cells is None:
-            return []
-        counts = np.bincount(cells[0], columns.weight)
-        if len(counts) == 1:
-            return [("one-group", "all rows have the same protected attributes")]
-        small = np.flatnonzero(counts < SMALL_CELL)
-        if len(small) == 0:
-            return []
-        shown = [
-            " & ".join(
-                str(item.levels[int(codes[cells[1][cell]])])
-                for item, codes in zip(named, coded, strict=True)
-            )
-            for cell in small[:5]
-        ]
-        more = ", ..." if len(small) > 5 else ""
-        return [
-            (
-                "small-groups",
-                f"{len(small)} joint levels have fewer than {SMALL_CELL} rows: {', '.join(shown)}"
-                f"{more}",
-            )
-        ]
+        return found + diagnose_cells(columns)
 
     def _remarks(self, columns: Columns) -> list[str]:
         kinds = ", ".join(
@@ -618,15 +475,3 @@ class DistanceCovariance(Estimator):
                 "region": np.array(["north", "south", "west"])[region],
             },
         }
-
-
-def _correlation_influence(parts: Parts, slopes: Parts) -> Array:
-    """Delta method for R = theta / sqrt(V_y V_z)."""
-    value = float(parts.dependence)
-    first, second = float(parts.variance_prediction), float(parts.variance_attributes)
-    if not (first > 0 and second > 0):
-        return np.zeros_like(np.asarray(slopes.dependence))
-    spread = np.sqrt(first) * np.sqrt(second)
-    relative = np.asarray(slopes.variance_prediction) / first
-    relative = relative + np.asarray(slopes.variance_attributes) / second
-    return np.asarray(slopes.dependence / spread - 0.5 * value / spread * relative)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.data.columns import Columns
 from evalstats.data.intake import to_array
 from evalstats.errors import InputError
+from evalstats.estimator import Diagnosis
 from evalstats.fairness.encoding import joint_codes
 from evalstats.fairness.geometry import CellGeometry, Ranking, centring
 from evalstats.fairness.kernels import pair_table
@@ -18,6 +19,7 @@ from evalstats.fairness.kernels import pair_table
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 FOUR_FIFTHS = 0.8
+SMALL_CELL = 10
 
 
 def interaction_table(
@@ -187,3 +189,40 @@ def _means(
     return frame.with_columns(
         **{name: pl.Series(name, item) for name, item in extra.items()}
     ).filter(pl.Series(rows > 0))
+
+
+def diagnose_cells(columns: Columns) -> list[Diagnosis]:
+    """Warnings about one group only, and about joint levels with few rows."""
+    attributes = columns.extra["attributes"]
+    coded = [
+        columns.models["protected"][name]
+        for name, item in attributes.items()
+        if item.kind != "continuous"
+    ]
+    if not coded:
+        return []
+    named = [item for item in attributes.values() if item.kind != "continuous"]
+    cells = joint_codes(coded, [len(item.levels) for item in named])
+    if cells is None:
+        return []
+    counts = np.bincount(cells[0], columns.weight)
+    if len(counts) == 1:
+        return [("one-group", "all rows have the same protected attributes")]
+    small = np.flatnonzero(counts < SMALL_CELL)
+    if len(small) == 0:
+        return []
+    shown = [
+        " & ".join(
+            str(item.levels[int(codes[cells[1][cell]])])
+            for item, codes in zip(named, coded, strict=True)
+        )
+        for cell in small[:5]
+    ]
+    more = ", ..." if len(small) > 5 else ""
+    return [
+        (
+            "small-groups",
+            f"{len(small)} joint levels have fewer than {SMALL_CELL} rows: {', '.join(shown)}"
+            f"{more}",
+        )
+    ]

@@ -1,12 +1,21 @@
 """Tests of demographic parity: chi-square approximation and permutation of the prediction."""
 
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.data.columns import Columns
 from evalstats.fairness.functions import correlation
 from evalstats.fairness.geometry import CellGeometry, Geometry, Ranking
 from evalstats.inference.methods import RandomSource
+from evalstats.inference.multiplicity import adjusted_p_values
 from evalstats.inference.permutation import permuted_statistics
+
+if TYPE_CHECKING:
+    from evalstats.fairness.audit import Audit
 
 Array = NDArray[np.float64]
 
@@ -46,3 +55,38 @@ def permutation_p_value(
     values = permuted_statistics(statistic, n, n_resamples, rng, n * size)
     slack = SLACK * float(np.abs(values).max())
     return observed, float((1 + np.count_nonzero(values >= observed - slack)) / (len(values) + 1))
+
+
+def parity_table(
+    audit: "Audit",
+    columns: Columns,
+    labels: Sequence[Mapping[str, Hashable]],
+    n_resamples: int | None,
+    rng: RandomSource,
+    adjust: str | None,
+) -> pl.DataFrame:
+    """One test per model and geometry; by permutation where `n_resamples` is given."""
+    rows = []
+    for model, ranking in zip(columns.model_names, audit.rankings, strict=True):
+        for names, geometry in zip(labels, audit.geometries, strict=True):
+            if n_resamples is None:
+                statistic, p_value = chi_square_p_value(geometry, ranking, columns.n)
+            else:
+                statistic, p_value = permutation_p_value(
+                    geometry, ranking, audit.unbiased, n_resamples, rng
+                )
+            rows.append({"model": model, **names, "statistic": statistic, "p_value": p_value})
+    frame = pl.DataFrame(rows)
+    p_values = frame["p_value"].to_numpy()
+    adjusted = adjusted_p_values(
+        p_values,
+        adjust,
+        statistic=p_values,
+        covariance=np.eye(len(p_values)),
+        df=np.inf,
+        two_sided=True,
+    )
+    method = "chi-square" if n_resamples is None else "permutation"
+    return frame.with_columns(
+        pl.Series("p_adjusted", adjusted), pl.lit(method).alias("test"), n=pl.lit(columns.n)
+    )

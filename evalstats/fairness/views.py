@@ -1,14 +1,47 @@
 """What the plots of an audit draw."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import polars as pl
 
 from evalstats.data.columns import Columns
+from evalstats.errors import InputError
 from evalstats.fairness.encoding import geometry_of
 from evalstats.fairness.geometry import CellGeometry, Ranking
 from evalstats.fairness.groups import joint_groups
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from evalstats.fairness.distance_covariance import DistanceCovariance
+
 POINTS = 400
+
+
+def draw(
+    audit: "DistanceCovariance",
+    columns: Columns,
+    ax: "Axes | None",
+    what: str,
+    options: dict[str, Any],
+) -> "Axes":
+    """One of the plots of an audit, for one model."""
+    from evalstats.results import displays
+
+    model = options.pop("model", columns.model_names[0])
+    if model not in columns.model_names:
+        raise InputError(f"model={model!r} was not fitted: choose from {columns.model_names}")
+    if what == "interactions":
+        return displays.plot_interactions(audit.interactions(), ax=ax, **options)
+    if what == "groups":
+        frame = audit.groups().filter((pl.col("model") == model) & pl.col("estimate").is_finite())
+        return displays.plot_groups(frame, ax=ax, **options)
+    if what != "distributions":
+        raise InputError(
+            f"what={what!r}: choose 'distributions', 'interactions', 'groups' or 'estimates'"
+        )
+    return displays.plot_distributions(distribution_frame(columns, model), ax=ax, **options)
 
 
 def distribution_frame(columns: Columns, model: str) -> pl.DataFrame:
