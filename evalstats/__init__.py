@@ -41,7 +41,7 @@ _HOME = {
     "ace_netcal": "calibration.functions",
     "ace_nixon": "calibration.functions",
     "atomic_mistakes": "discrimination.mistakes",
-    "aupimo": "anomaly.aupimo",
+    "aupimo": "anomaly.per_image",
     "auprc": "discrimination.auprc",
     "aupro": "anomaly.aupro",
     "auroc": "discrimination.auroc",

@@ -98,6 +98,10 @@ for dtype in ("f8", "f4", "f2", "i2"):
     for rate in ("mean", "max", "quantile"):
         es.aupimo(masks, given, fpr_bounds=(0.01, 0.2), shared_fpr=rate)
     es.aupro(list(masks), list(given))
+odd = masks[:, :15, :15].copy()
+odd.flags.writeable = False
+es.aupimo(odd, maps[:, :15, :15], fpr_bounds=(0.01, 0.2))
+es.rank_models(scores).pairwise()
 for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
     pimo = es.AUPIMO(fpr_bounds=[(0.01, 0.2), (0.1, 1.0)], inference=method).fit(masks, maps)
     es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)

@@ -93,7 +93,7 @@ class RecalibrationReport:
         Returns
         -------
         polars.DataFrame
-            As :meth:`Estimate.compare`, with ``metric`` and ``method``.
+            As :meth:`evalstats.Estimate.compare`, with ``metric`` and ``method``.
         """
         frames = [estimate.compare(BEFORE, adjust=adjust) for estimate in self.estimates.values()]
         return pl.concat(frames).rename({"model": "method"})
@@ -106,7 +106,7 @@ class RecalibrationReport:
         ax : matplotlib Axes, optional
             Draw all curves over each other here.
         **options
-            As in :meth:`ReliabilityDiagram.plot`.
+            As in :meth:`evalstats.ReliabilityDiagram.plot`.
 
         Returns
         -------

@@ -106,7 +106,7 @@ class ModelRanks:
         Returns
         -------
         polars.DataFrame
-            See :func:`evalstats.inference.rank_tests.pairwise_tests`.
+            See ``evalstats.inference.rank_tests.pairwise_tests``.
         """
         if protocol not in rank_tests.PROTOCOLS:
             raise InputError(f"protocol={protocol!r}: choose 'evalstats' or 'aupimo-paper'")
@@ -140,7 +140,20 @@ class ModelRanks:
         return block_tests.friedman_test(self._block_values(), level=level)
 
     def post_hoc(self, test: str = "nemenyi", *, adjust: str | None = "holm") -> pl.DataFrame:
-        """Tests after Friedman's ("nemenyi" or "conover") of all pairs of models."""
+        """Tests of all pairs of models after Friedman's.
+
+        Parameters
+        ----------
+        test : {"nemenyi", "conover"}
+            Studentized range of average ranks, or t of rank sums with the pooled variance.
+        adjust : {"holm", "bonferroni", "bh", "by"} or None
+            Adjustment of Conover's p-values; Nemenyi's hold for all pairs together.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per pair with ``statistic``, ``p_value`` and ``p_adjusted``.
+        """
         return block_tests.post_hoc_tests(
             self._block_values(),
             list(self.models),
