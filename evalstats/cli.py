@@ -76,6 +76,10 @@ VERBS: dict[str, Verb] = {
     "raw-win-rate": Verb("winrate.win_rate:WinRate", "Win rate against a baseline."),
     "wildbench-reward": Verb("winrate.wildbench:WildBenchReward", "WildBench's pairwise reward."),
     "wildbench-score": Verb("winrate.wildbench:WildBenchScore", "WildBench's score."),
+    "fairness": Verb(
+        "fairness.distance_covariance:DistanceCovariance",
+        "Dependence of predictions on protected attributes.",
+    ),
     "bradley-terry": Verb(
         "winrate.bradley_terry:BradleyTerry", "Ratings of models from pairwise battles."
     ),

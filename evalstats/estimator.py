@@ -71,6 +71,8 @@ class Estimator(Configured, ABC):
     verb: ClassVar[str]
     citation_keys: ClassVar[tuple[str, ...]] = ()
     exceptions: ClassVar[Mapping[str, str]] = {}
+    # Whether sample_weight counts rows, so that fractions are refused by the default configuration.
+    weights_are_counts: ClassVar[bool] = False
 
     inference: InferenceOption
     level: float

@@ -47,6 +47,13 @@ def taken(arguments, rows):
     return mapped(arguments, lambda array: array[rows])
 
 
+def drawn_weights(cls, rng, low, high, n=N):
+    """Weights of the kind that the estimator takes: positive numbers, or counts of rows."""
+    if cls.weights_are_counts:
+        return rng.integers(1, 4, n).astype(float)
+    return rng.uniform(low, high, n)
+
+
 def per_row(flags, array):
     """Flags of rows in the shape of `array`, whose rows may be images."""
     flags = np.reshape(flags, (-1,) + (1,) * (np.ndim(array) - 1))

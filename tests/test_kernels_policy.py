@@ -51,6 +51,14 @@ for policy in ("argmax", "highest_score", "random"):
     analysis.atomic_mistakes(), analysis.loss_curves(), analysis.gain_attribution()
     analysis.simulate_fixes(5)
 es.atomic_mistakes(y, scores["a"], sample_weight=1.0 + y)
+region = np.array(["n", "s", "w"])[np.arange(120) % 3]
+age = rng.normal(size=120)
+for kind in ("concatenated", "joint", "marginal"):
+    audit = es.DistanceCovariance(kind=kind).fit(scores, {"sex": y, "region": region})
+    audit.test("permutation", n_resamples=3)
+    es.DistanceCovariance(kind=kind).fit(scores["a"], {"age": age, "sex": y})
+es.DistanceCovariance().fit(scores["a"].astype("f4"), {"age": age}, sample_weight=1 + y)
+es.FairGLM(strength=1.0).fit(np.column_stack([age, y]), scores["a"], protected=y)
 shares = 1 / (1 + np.exp(-scores["a"]))
 frozen = np.full(120, 1.5)
 shares.flags.writeable = frozen.flags.writeable = False

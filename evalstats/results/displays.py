@@ -2,6 +2,12 @@
 
 from evalstats.results.anomaly_display import plot_image_scores, plot_localisation, plot_pimo_curves
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
+from evalstats.results.fairness_display import (
+    plot_distributions,
+    plot_fairness_path,
+    plot_groups,
+    plot_interactions,
+)
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
 from evalstats.results.rank_display import plot_average_ranks
@@ -20,9 +26,13 @@ __all__ = [
     "plot_bandwidth_path",
     "plot_differences",
     "plot_discontinuity",
+    "plot_distributions",
     "plot_effect_curve",
     "plot_estimates",
+    "plot_fairness_path",
+    "plot_groups",
     "plot_image_scores",
+    "plot_interactions",
     "plot_leaderboard",
     "plot_limit_curves",
     "plot_localisation",

@@ -13,6 +13,7 @@ from evalstats.report.sections.discrimination import (
     mistakes_by_subgroup,
     results_by_subgroup,
 )
+from evalstats.report.sections.fairness import fair_motor_tariff
 from evalstats.report.sections.winrate import length_controlled_win_rates
 
 SECTIONS: tuple[Callable[[], Section], ...] = (
@@ -23,6 +24,7 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     digits_by_class,
     probabilities_as_frequencies,
     length_controlled_win_rates,
+    fair_motor_tariff,
     defects_at_few_false_alarms,
     breaks_in_climate_records,
 )
