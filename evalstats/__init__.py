@@ -4,6 +4,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 _HOME = {
+    "AMD": "trajectory.amd",
+    "AMV": "trajectory.amv",
     "AUPRC": "discrimination.auprc",
     "AUROC": "discrimination.auroc",
     "Analytic": "inference.methods",
@@ -12,18 +14,25 @@ _HOME = {
     "Estimate": "results.estimate",
     "Estimator": "estimator",
     "EvalstatsWarning": "errors",
+    "GaussianMixtures": "trajectory.forecasts",
     "InputError": "errors",
     "Jackknife": "inference.methods",
     "LengthControlledWinRate": "winrate.length_controlled",
     "MistakeAnalysis": "discrimination.mistakes",
     "NoInference": "inference.methods",
+    "TrajectoryScores": "trajectory.scores",
+    "WeightedSamples": "trajectory.forecasts",
     "WildBenchReward": "winrate.wildbench",
     "WildBenchScore": "winrate.wildbench",
     "WinRate": "winrate.win_rate",
+    "amd_amv": "trajectory.amd",
     "atomic_mistakes": "discrimination.mistakes",
     "auprc": "discrimination.auprc",
     "auroc": "discrimination.auroc",
     "citations": "results.citations",
+    "energy_score": "trajectory.scores",
+    "forecasts_from_frame": "trajectory.frames",
+    "min_ade_fde": "trajectory.scores",
     "win_rate": "winrate.win_rate",
 }
 

@@ -58,6 +58,16 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "few-items": "too few judgements for the number of coefficients",
         "no-overlap": "all values of a mediator lie on one side of the baseline's",
         "covariance-rank": "fewer units than terms: the joint covariance is singular",
+        "coincident-samples": "cells with at most two distinct samples have no spread of their own",
+        "regularised-cells": "the added variance exceeds that of the samples in some cells",
+        "underflow": "cells count as distance 0 by the rule of the published code",
+        "not-converged": "a fit reached its limit of iterations",
+        "components-at-cap": "cells use all components that were allowed",
+        "few-samples": "too few samples of a forecast: the distance is biased upwards",
+        "unequal-samples": "models with unlike numbers of samples are not comparable",
+        "overlapping-windows": "windows that share frames lie in different clusters",
+        "eigenvalue-tie": "the two largest eigenvalues nearly tie: the linearisation is loose",
+        "unit-dependent": "the value depends on the unit of length",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

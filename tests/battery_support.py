@@ -47,15 +47,20 @@ def taken(arguments, rows):
     return mapped(arguments, lambda array: array[rows])
 
 
+def _as_column(values):
+    """A column of the frame; one array per row becomes a nested column."""
+    return np.stack(values) if isinstance(values[0], np.ndarray) else values
+
+
 def as_columns(arguments):
     """A polars frame of the arguments, and the names that stand for them."""
     columns, names = {}, {}
     for role, value in arguments.items():
         if isinstance(value, dict):
-            columns.update(value)
+            columns.update({name: _as_column(column) for name, column in value.items()})
             names[role] = list(value)
         else:
-            columns[role] = value
+            columns[role] = _as_column(value)
             names[role] = role
     return pl.DataFrame(columns), names
 

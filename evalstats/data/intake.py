@@ -306,8 +306,8 @@ def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
         missing = missing.reshape(column.shape)
     elif column.dtype.kind == "M":
         missing = np.isnat(column)
-    if missing is not None and missing.ndim == 2:
-        missing = np.asarray(missing.any(axis=1))
+    if missing is not None and missing.ndim > 1:
+        missing = np.asarray(missing.any(axis=tuple(range(1, missing.ndim))))
     if mask is not None:
         mask = np.asarray(mask.any(axis=1)) if mask.ndim == 2 else mask
         missing = mask if missing is None else missing | mask
