@@ -40,9 +40,7 @@ VERBS: dict[str, Verb] = {
         "discrimination.mistakes:MistakeAnalysis",
         "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
     ),
-    "amd": Verb(
-        "trajectory.amd:AMD", "Average Mahalanobis distance of truths from forecasts."
-    ),
+    "amd": Verb("trajectory.amd:AMD", "Average Mahalanobis distance of truths from forecasts."),
     "amv": Verb("trajectory.amv:AMV", "Average maximum eigenvalue: the spread of forecasts."),
     "trajectory": Verb(
         "trajectory.scores:TrajectoryScores",

@@ -63,7 +63,8 @@ def collect_agents(columns: Columns, *, mixtures_allowed: bool) -> Agents:
     else:
         masks = None
     truths = [
-        _numbers("trajectory", row, item, 2) for row, item in enumerate(columns.single["trajectory"])
+        _numbers("trajectory", row, item, 2)
+        for row, item in enumerate(columns.single["trajectory"])
     ]
     steps = [_steps(row, truth, masks) for row, truth in enumerate(truths)]
     d = truths[0].shape[1]

@@ -174,9 +174,7 @@ def require_amv_level(amv_level: str) -> None:
         raise InputError(f"amv_level={amv_level!r}: choose 'scene', 'pooled', 'cell' or 'track'")
 
 
-def tied_eigenvalues(
-    prepared: Prepared, weights: Any, models: list[str]
-) -> list[Diagnosis]:
+def tied_eigenvalues(prepared: Prepared, weights: Any, models: list[str]) -> list[Diagnosis]:
     """Warn where one eigenvalue decides and the next one is as large."""
     found = []
     spreads = [term for term in prepared.terms if isinstance(term, Spread)]

@@ -211,9 +211,7 @@ def expectation(
         start = block * LANES
         share = weight[start : start + LANES]
         for k in range(m):
-            component_densities(
-                x, start, means[k], factors[k], constants[k], work, densities[k]
-            )
+            component_densities(x, start, means[k], factors[k], constants[k], work, densities[k])
         first = densities[0]
         for i in range(LANES):
             top[i] = first[i]

@@ -212,9 +212,7 @@ def _swapped(pair: Columns, swap: NDArray[np.bool_]) -> Columns:
         mine: Scored = own  # type: ignore[assignment]
         theirs: Scored = other  # type: ignore[assignment]
         fields = {
-            key: np.where(
-                swap.reshape((-1,) + (1,) * (array.ndim - 1)), theirs.field(key), array
-            )
+            key: np.where(swap.reshape((-1,) + (1,) * (array.ndim - 1)), theirs.field(key), array)
             for key, array in mine.fields.items()
         }
         exchanged[name] = Scored(fields)

@@ -17,7 +17,14 @@ from evalstats.trajectory.amv import require_amv_level, tied_eigenvalues
 from evalstats.trajectory.forecast_score import ForecastScore
 from evalstats.trajectory.paired import PairedForecasts
 from evalstats.trajectory.scored import Plan
-from evalstats.trajectory.statistic import Aggregate, AmvLevel, Layout, Prepared, Quantity, prepared_from
+from evalstats.trajectory.statistic import (
+    Aggregate,
+    AmvLevel,
+    Layout,
+    Prepared,
+    Quantity,
+    prepared_from,
+)
 
 MEAN_OF_BOTH = "(AMD+AMV)/2"
 DISPLACEMENT = ("minADE", "minFDE", "ADE", "FDE", "miss rate")
@@ -457,4 +464,3 @@ def _values(
         {"trajectory": trajectory, "samples": samples, "scene": scene}
     )
     return estimator._value_of(columns)
-

@@ -34,9 +34,7 @@ def weighted_index(values: NDArray[np.float64], threshold: float, last: int) -> 
 
 
 @kernel
-def squared_distances(
-    y: NDArray[np.float64], index: int, out: NDArray[np.float64]
-) -> None:
+def squared_distances(y: NDArray[np.float64], index: int, out: NDArray[np.float64]) -> None:
     """Squared distance of every sample to sample `index`. O(K d)."""
     for i in range(y.shape[1]):
         out[i] = 0.0

@@ -53,7 +53,9 @@ def cell_frame(columns: Columns) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def fitted_mixture(columns: Columns, plan: Plan, model: str, agent: int, step: int) -> dict[str, Any]:
+def fitted_mixture(
+    columns: Columns, plan: Plan, model: str, agent: int, step: int
+) -> dict[str, Any]:
     """Samples, truth and fitted mixture of one cell, by fitting it again (the bits are the same)."""
     agents = _agents(columns)
     if model not in agents.forecasts:
@@ -115,9 +117,7 @@ def _source_rows(
     ]
 
 
-def _sample_jackknife(
-    estimator: Any, columns: Columns, agents: Agents, n_groups: int
-) -> Array:
+def _sample_jackknife(estimator: Any, columns: Columns, agents: Agents, n_groups: int) -> Array:
     """Delete-group jackknife over whole sample indices, which cells may share as noise."""
     if int(n_groups) != n_groups or n_groups < 2:
         raise InputError(f"n_groups={n_groups!r}: give an integer of at least 2")
