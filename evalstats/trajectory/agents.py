@@ -33,7 +33,7 @@ class Agents:
         return max(len(truth) for truth in self.truths)
 
 
-def drop_unusable(column: object, label: str, mask: object) -> object:
+def drop_unusable(column: object, mask: object) -> object:
     """Replace agents whose unmasked cells hold NaN by None, so that they count as missing."""
     if not isinstance(column, np.ndarray) or column.dtype != object or column.ndim != 1:
         return column

@@ -28,7 +28,7 @@ def diagnose(models: Mapping[str, Scored], plan: Plan) -> list[Diagnosis]:
         if int(k.max(initial=0)) > 0:
             sizes[name] = int(k[k > 0].min()), int(k.max())
         found += _cell_warnings(name, scored, plan)
-        if plan.distance and 0 < int(k.max(initial=0)) and int(k[k > 0].min()) < FEW_SAMPLES:
+        if plan.distance and int(k.max(initial=0)) > 0 and int(k[k > 0].min()) < FEW_SAMPLES:
             found.append(
                 (
                     "few-samples",

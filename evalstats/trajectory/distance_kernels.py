@@ -68,7 +68,7 @@ def log_erf_difference(high: float, low: float) -> float:
 
 
 @kernel
-def path_distance(
+def path_distance(  # noqa: PLR0912, PLR0915 - one formula, no calls in its inner loop
     m: int,
     weights: NDArray[np.float64],
     means: NDArray[np.float64],

@@ -178,7 +178,7 @@ def add_moments(
 
 
 @kernel
-def expectation(
+def expectation(  # noqa: PLR0912 - the loops over lanes must see each other
     x: NDArray[np.float64],
     weight: NDArray[np.float64],
     weighted: bool,
@@ -262,7 +262,7 @@ def log_of_product(product: NDArray[np.float64]) -> float:
             part = 1.0
         part *= product[i]
         product[i] = 1.0
-    return log_sum + np.log(part)
+    return float(log_sum + np.log(part))
 
 
 @kernel

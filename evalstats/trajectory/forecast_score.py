@@ -87,14 +87,12 @@ class ForecastScore(MergeableEstimator):
         mask = read_mask(arguments.get("mask"), self.axes)
         read["mask"] = mask
         trajectory = read_trajectory(arguments.get("trajectory"), self.axes)
-        read["trajectory"] = drop_unusable(trajectory, "trajectory", mask)
+        read["trajectory"] = drop_unusable(trajectory, mask)
         models = read_models(arguments.get("samples"), self.axes)
         if isinstance(models, Mapping):
-            models = {
-                name: drop_unusable(column, "samples", mask) for name, column in models.items()
-            }
+            models = {name: drop_unusable(column, mask) for name, column in models.items()}
         else:
-            models = drop_unusable(models, "samples", mask)
+            models = drop_unusable(models, mask)
         read["samples"] = models
         return read
 
@@ -210,7 +208,7 @@ class ForecastScore(MergeableEstimator):
             track = dense_codes(columns.single["track"])[0]
         return scene, track
 
-    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:  # noqa: ARG002
         models = {name: _scored(columns, name) for name in columns.model_names}
         found = diagnose(models, self._plan())
         found += overlap_message(columns, self._window(columns))

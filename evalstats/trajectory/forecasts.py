@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -128,7 +128,7 @@ def read_samples(label: str, argument: object, axes: str) -> object:
 
 def _per_agent(label: str, argument: object, axes: str, order: str) -> object:
     """Views of one array, agent by agent; anything that is a column already is left alone."""
-    if isinstance(argument, str) or argument is None or isinstance(argument, Mapping):
+    if argument is None or isinstance(argument, str | Mapping):
         return argument
     if isinstance(argument, list | tuple):
         items = list(argument)
@@ -157,6 +157,10 @@ def _per_agent(label: str, argument: object, axes: str, order: str) -> object:
     return _column(list(moved))
 
 
+def _is_column(items: object) -> TypeGuard[Array]:
+    return isinstance(items, np.ndarray) and items.dtype == object
+
+
 def _column(items: list[Any]) -> Array:
     column = np.empty(len(items), dtype=object)
     for row, item in enumerate(items):
@@ -166,7 +170,7 @@ def _column(items: list[Any]) -> Array:
 
 def _weighted(label: str, forecast: WeightedSamples, axes: str) -> Array:
     items = _per_agent(label, forecast.samples, axes, "KTD")
-    if not isinstance(items, np.ndarray) or items.dtype != object:
+    if not _is_column(items):
         raise InputError(f"{label}: WeightedSamples takes one array in the order {axes}")
     probability = np.asarray(forecast.probability, dtype=np.float64)
     k = len(items[0]) if len(items) else 0

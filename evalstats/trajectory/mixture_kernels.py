@@ -103,7 +103,7 @@ def single_gaussian(
         for i in range(row + 1):
             for j in range(row + 1):
                 trace += factor[row, i] * covariance[i, j] * factor[row, j]
-    return -0.5 * (d * LOG_2PI + log_det + trace)
+    return float(-0.5 * (d * LOG_2PI + log_det + trace))
 
 
 @kernel
@@ -168,7 +168,7 @@ def cell_stream(
 
 
 @kernel
-def fit_mixture(
+def fit_mixture(  # noqa: PLR0912, PLR0915 - the search shares all of its work space
     x: NDArray[np.float64],
     share: NDArray[np.float64],
     weighted: bool,

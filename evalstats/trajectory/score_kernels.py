@@ -17,7 +17,9 @@ CLIP = 20.0
 
 
 @kernel
-def pair_sum(x: NDArray[np.float64], share: NDArray[np.float64], n: int) -> float:
+def pair_sum(  # noqa: PLR0912 - a fast path for the plane within the loops over blocks
+    x: NDArray[np.float64], share: NDArray[np.float64], n: int
+) -> float:
     """Sum of share_i share_j |x_i - x_j| over all ordered pairs. O(K^2 p / 2)."""
     p = x.shape[0]
     blocks = x.shape[1] // LANES
@@ -112,7 +114,10 @@ def kernel_density_loss(
     y: NDArray[np.float64],
     reg: float,
 ) -> float:
-    """Negative log of Scott's kernel density at `y`, at most 20; NaN for up to 2 points. O(K d^2)."""
+    """Negative log of Scott's kernel density at `y`, at most 20. O(K d^2).
+
+    NaN where there are up to two distinct samples.
+    """
     d = x.shape[0]
     if count_distinct(x, n) <= 2:
         return np.nan
@@ -130,22 +135,20 @@ def kernel_density_loss(
     top = -np.inf
     for block in range(x.shape[1] // LANES):
         start = block * LANES
-        row = density[start : start + LANES]
-        component_densities(x, start, y, factor, 0.0, lanes[1], row)
+        component_densities(x, start, y, factor, 0.0, lanes[1], density[start : start + LANES])
         for i in range(start, min(start + LANES, n)):
             top = max(top, density[i])
     total = 0.0
     for block in range(x.shape[1] // LANES):
         start = block * LANES
-        row = density[start : start + LANES]
+        part = density[start : start + LANES]
         for i in range(LANES):
-            row[i] -= top
-            row[i] = min(row[i], 0.0)
-        exponentials(row, lanes[0], bits)
+            part[i] = min(part[i] - top, 0.0)
+        exponentials(part, lanes[0], bits)
         for i in range(LANES):
-            total += share[start + i] * row[i]
+            total += share[start + i] * part[i]
     log_density = np.log(total / n) + top - 0.5 * (d * LOG_2PI + log_det)
-    return -max(log_density, -CLIP)
+    return -float(max(log_density, -CLIP))
 
 
 @kernel
@@ -261,7 +264,7 @@ def variogram_score(
     first_cell: int,
     last_cell: int,
 ) -> float:
-    """Variogram score of order 1/2 of one agent's (T d)-vector, over ordered pairs. O(T^2 d^2 K)."""
+    """Variogram score of order 1/2 of one agent's (T d)-vector. O(T^2 d^2 K)."""
     d = values.shape[1]
     p = (last_cell - first_cell) * d
     start = offsets[first_cell]

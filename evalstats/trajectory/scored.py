@@ -318,11 +318,13 @@ def _score_paths(chunk: Chunk, plan: Plan, rows: range, fields: dict[str, NDArra
         if plan.displacement:
             average, final, highest = displacement_table(chunk, position)
             weight = chunk.weights[chunk.offsets[first] : chunk.offsets[first + 1]]
-            fields["min_ade"][row] = average.min()
-            fields["min_fde"][row] = final.min()
+            # A sample of probability 0 is no candidate for the best.
+            possible = weight > 0
+            fields["min_ade"][row] = average[possible].min()
+            fields["min_fde"][row] = final[possible].min()
             fields["ade"][row] = weight @ average / weight.sum()
             fields["fde"][row] = weight @ final / weight.sum()
-            nearest = (final if plan.miss_rule == "final" else highest).min()
+            nearest = (final if plan.miss_rule == "final" else highest)[possible].min()
             fields["miss"][row] = float(nearest > plan.miss_threshold)
         if plan.path_energy:
             pair = joint_energy(*data, np.arange(first, last))

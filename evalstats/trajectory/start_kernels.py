@@ -105,7 +105,7 @@ def assign_nearest(
     densities: NDArray[np.float64],
     sums: NDArray[np.float64],
 ) -> bool:
-    """Label each sample with its nearest centre and sum moments; whether a label changed. O(K m d)."""
+    """Label samples by their nearest centre, sum moments; whether a label changed. O(K m d)."""
     changed = 0.0
     sums[:m] = 0.0
     top = np.empty(LANES)

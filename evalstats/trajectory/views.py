@@ -56,7 +56,7 @@ def cell_frame(columns: Columns) -> pl.DataFrame:
 def fitted_mixture(
     columns: Columns, plan: Plan, model: str, agent: int, step: int
 ) -> dict[str, Any]:
-    """Samples, truth and fitted mixture of one cell, by fitting it again (the bits are the same)."""
+    """Samples, truth and mixture of one cell, fitted again with the same bits."""
     agents = _agents(columns)
     if model not in agents.forecasts:
         raise InputError(f"model={model!r} is no model: choose one of {list(agents.forecasts)}")
@@ -154,7 +154,8 @@ def _without(item: Forecast, group: int, n_groups: int) -> Forecast:
         return AgentSamples(item.values[keep], item.probability[keep])
     if isinstance(item, AgentMixture):
         raise AssertionError("checked by the caller")
-    return item[keep]
+    rest: NDArray[Any] = item[keep]
+    return rest
 
 
 def _value_with(estimator: Any, columns: Columns, agents: Agents) -> Array:
