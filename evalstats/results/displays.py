@@ -3,11 +3,21 @@
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
+from evalstats.results.trajectory_display import (
+    plot_cells,
+    plot_distance_calibration,
+    plot_distance_spread,
+    plot_horizon,
+)
 from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 
 __all__ = [
+    "plot_cells",
     "plot_differences",
+    "plot_distance_calibration",
+    "plot_distance_spread",
     "plot_estimates",
+    "plot_horizon",
     "plot_leaderboard",
     "plot_mistakes",
     "plot_pr_curves",

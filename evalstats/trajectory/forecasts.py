@@ -85,7 +85,7 @@ class AgentMixture:
     covariances: Array
 
 
-def require_axes(axes: str) -> None:
+def require_axes(axes: object) -> None:
     """Refuse anything but an order of the letters K, T, A and D."""
     if not isinstance(axes, str) or sorted(axes) != ["A", "D", "K", "T"]:
         raise InputError(

@@ -10,6 +10,7 @@ from evalstats.report.sections.discrimination import (
     mistakes_by_subgroup,
     results_by_subgroup,
 )
+from evalstats.report.sections.trajectory import crowd_forecasts
 from evalstats.report.sections.winrate import length_controlled_win_rates
 
 SECTIONS: tuple[Callable[[], Section], ...] = (
@@ -19,4 +20,5 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     countries_as_clusters,
     digits_by_class,
     length_controlled_win_rates,
+    crowd_forecasts,
 )
