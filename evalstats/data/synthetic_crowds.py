@@ -13,7 +13,7 @@ JITTER = 0.05
 
 
 def synthetic_crowds(seed: int = 0) -> dict[str, Any]:
-    """Arguments of ``fit``: pedestrians that leave their straight path, and three predictors.
+    """Arguments of ``fit``: pedestrians off their straight path, and three predictors.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
 """From a long table of sampled positions to the arguments of ``fit``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import narwhals as nw
 import numpy as np
@@ -9,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.errors import InputError
+from evalstats.trajectory.forecasts import require_axes
 
 
 def forecasts_from_frame(
@@ -149,3 +152,51 @@ def _column(items: list[NDArray[Any]]) -> NDArray[Any]:
     for row, item in enumerate(items):
         column[row] = item
     return column
+
+
+def frame_from_npz(path: Path) -> pl.DataFrame:
+    """One row per agent from the arrays of an ``.npz`` file.
+
+    Parameters
+    ----------
+    path : Path
+        File with arrays of true positions (three axes), samples (four axes) and codes of the
+        agents (one axis). The entry ``axes`` names their order; "KTAD" by default.
+
+    Returns
+    -------
+    polars.DataFrame
+        Nested columns under the names of the arrays.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or arrays disagree on the number of agents.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise InputError(f"cannot read {str(path)!r}: {error}") from error
+    axes = str(arrays.pop("axes", "KTAD"))
+    require_axes(axes)
+    orders = {4: axes, 3: axes.replace("K", ""), 1: "A"}
+    columns = {}
+    for name, array in arrays.items():
+        order = orders.get(array.ndim)
+        if order is None:
+            raise InputError(
+                f"{path.name}: {name!r} has {array.ndim} axes: expected 4 (samples), 3 (truth) or "
+                "1 (codes of agents)"
+            )
+        columns[name] = np.ascontiguousarray(
+            array.transpose([order.index(axis) for axis in "AKTD" if axis in order])
+        )
+    sizes = {name: len(array) for name, array in columns.items()}
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"{name!r} {size}" for name, size in sizes.items())
+        raise InputError(
+            f"{path.name}: arrays differ in their number of agents ({shown}): store their order "
+            "as the entry 'axes'"
+        )
+    return pl.DataFrame(columns)
