@@ -198,4 +198,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:2]))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else REPLICATES)

@@ -49,7 +49,7 @@ def peer_mixtures() -> Array:
 
 @benchmark(
     "AMD, K = 1000, 1,200 cells",
-    f"scikit-learn GaussianMixture, {PEER_CELLS} cells, scaled",
+    peer=f"scikit-learn GaussianMixture, {PEER_CELLS} cells, scaled",
     size=AGENTS * STEPS,
     min_ratio=60,
     runs=3,
@@ -70,7 +70,7 @@ def amd() -> Contest:
 
 @benchmark(
     "AMV, K = 1000, 1,200 cells",
-    f"scikit-learn GaussianMixture, {PEER_CELLS} cells, scaled",
+    peer=f"scikit-learn GaussianMixture, {PEER_CELLS} cells, scaled",
     size=AGENTS * STEPS,
     min_ratio=1000,
     runs=3,
@@ -91,7 +91,7 @@ def amv() -> Contest:
 
 @benchmark(
     "energy score, K = 1000, 20 cells",
-    "scoringrules es_ensemble",
+    peer="scoringrules es_ensemble",
     size=ENERGY_CELLS,
     min_ratio=1.5,
     runs=5,

@@ -24,8 +24,8 @@ def synthetic_crowds(seed: int = 0) -> dict[str, Any]:
     -------
     dict
         ``trajectory`` (T, A, 2) in metres, ``samples`` by model (K, T, A, 2), and ``scene`` (A,):
-        "calibrated" knows the spread of the deviations, "too narrow" and "too wide" halve and double
-        it.
+        "calibrated" knows the spread of the deviations, "too narrow" and "too wide" halve and
+        double it.
     """
     rng = np.random.default_rng(seed)
     scene = np.repeat(np.arange(N_SCENES), rng.integers(2, 6, N_SCENES))
