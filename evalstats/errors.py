@@ -68,6 +68,15 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "overlapping-windows": "windows that share frames lie in different clusters",
         "eigenvalue-tie": "the two largest eigenvalues nearly tie: the linearisation is loose",
         "unit-dependent": "the value depends on the unit of length",
+        "hosmer-lemeshow": "a test whose result depends on an arbitrary grouping",
+        "impossible-events": "events happened that had probability zero, which costs infinity",
+        "cancelling-errors": "errors of both signs cancel in a signed score",
+        "near-calibrated": "bins near calibration, where an analytic standard error fails",
+        "low-resolution": "too few normal pixels lie above the false positive rates of interest",
+        "few-tail-images": "few normal images own the tail that sets the false positive rate",
+        "few-thresholds": "too few thresholds of the grid lie between the bounds",
+        "bound-not-on-grid": "the threshold grid does not meet a bound of the false positive rate",
+        "trivial-sets": "too few calibration rows: prediction sets hold classes in every row",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

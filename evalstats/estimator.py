@@ -67,6 +67,7 @@ class Estimator(Configured, ABC):
     scale: ClassVar[ScaleName] = "identity"
     value_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     higher_is_better: ClassVar[bool | None] = None
+    t_reference: ClassVar[bool] = False
     verb: ClassVar[str]
     citation_keys: ClassVar[tuple[str, ...]] = ()
     exceptions: ClassVar[Mapping[str, str]] = {}
@@ -98,6 +99,10 @@ class Estimator(Configured, ABC):
     @abstractmethod
     def _evaluate(self, prepared: Any, weights: Array) -> Array:
         """Values of all terms under the given row weights; NaN where undefined."""
+
+    def _population_value(self, prepared: Any, weights: Array) -> Array | None:  # noqa: ARG002
+        """Values of the data seen as a population, where `_evaluate` corrects a bias; else None."""
+        return None
 
     def _influence(self, prepared: Any, weights: Array) -> Array:  # noqa: ARG002
         """Derivative (n_rows, k) of the values by each row's weight, where a form is known."""
@@ -151,6 +156,14 @@ class Estimator(Configured, ABC):
 
     def _require_defined(self, columns: Columns, prepared: Any, value: Array) -> None:
         """Refuse data in which the statistic is undefined, unless that was asked for."""
+
+    def _inference_name(self, method: Inference) -> str:
+        """Short name of the inference that tables show."""
+        return method.describe()
+
+    def _interval_phrase(self) -> str | None:
+        """How intervals are obtained, for the methods sentence, where not by the inference."""
+        return None
 
     def _analytic_name(self, columns: Columns) -> str:  # noqa: ARG002
         return "influence-function standard errors"
@@ -336,7 +349,12 @@ class Estimator(Configured, ABC):
                 )
             )
         value = np.concatenate([part.evaluate(part.units.row_weight) for part in parts])
-        return Problem(units, parts, value, independent)
+        truths = [
+            self._population_value(item, part.units.row_weight)
+            for item, part in zip(prepared, parts, strict=True)
+        ]
+        known = [truth for truth in truths if truth is not None]
+        return Problem(units, parts, value, independent, np.concatenate(known) if known else None)
 
     def _part_units(
         self, sample: Columns, rows: NDArray[np.int64] | None, units: Units
@@ -384,7 +402,7 @@ class Estimator(Configured, ABC):
         k = len(problem.value) // len(problem.parts)
         n_active = [int(part.units.active.sum()) for part in problem.parts]
         clustered = problem.units.clustered
-        df = [float(n - 1) if clustered else np.inf for n in n_active]
+        df = [float(n - 1) if clustered or self.t_reference else np.inf for n in n_active]
         support = self._stacked_support(samples, prepared)
         notes = self._notes(samples, prepared, problem, method)
         n_rows = [int((part.units.row_weight > 0).sum()) for part in problem.parts]
@@ -394,7 +412,7 @@ class Estimator(Configured, ABC):
             unit=self.unit,
             n_units=sum(n_rows),
             n_clusters=int(problem.units.active.sum()) if clustered else None,
-            inference=method.describe(),
+            inference=self._inference_name(method),
             level=float(self.level),
             terms=_term_frame(columns, [self._terms(sample) for sample in samples]),
             value=problem.value,
@@ -419,6 +437,7 @@ class Estimator(Configured, ABC):
                 columns,
                 method,
                 self._analytic_name(columns),
+                self._interval_phrase(),
             ),
             citation_keys=self.citation_keys,
         )
@@ -433,7 +452,9 @@ class Estimator(Configured, ABC):
 
     def _stacked_support(self, samples: list[Columns], prepared: list[Any]) -> dict[str, Array]:
         blocks = [self._support(s, item) for s, item in zip(samples, prepared, strict=True)]
-        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        return {
+            name: np.concatenate([block[name] for block in blocks], axis=-1) for name in blocks[0]
+        }
 
     def _notes(
         self, samples: list[Columns], prepared: list[Any], problem: Problem, method: Inference

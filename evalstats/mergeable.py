@@ -4,13 +4,19 @@ import json
 from abc import abstractmethod
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.data.state import State
 from evalstats.errors import InputError
 from evalstats.estimator import Estimator
+from evalstats.inference.methods import Analytic
 from evalstats.results.estimate import Estimate
+from evalstats.results.method_text import methods_sentence
+
+Array = NDArray[np.float64]
 
 CONFIDENCE_PARAMETERS = ("inference", "level", "nan_policy")
 
@@ -32,6 +38,44 @@ class MergeableEstimator(Estimator):
     @abstractmethod
     def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         """Estimate from a summary."""
+
+    def _merged_estimate(
+        self, terms: pl.DataFrame, value: Array, variance: Array, n: NDArray[np.int64]
+    ) -> Estimate:
+        """Analytic estimate from a summary, which holds no covariances between terms."""
+        covariance = np.full((len(value), len(value)), np.nan)
+        np.fill_diagonal(covariance, variance)
+        rows = Columns(int(n[0]), {}, {})
+        residual_df: Array = n.astype(np.float64) - 1.0
+        df: Array = residual_df if self.t_reference else np.full(len(n), np.inf)
+        return Estimate(
+            name=self.metric,
+            unit=self.unit,
+            n_units=rows.n,
+            n_clusters=None,
+            inference=Analytic().describe(),
+            level=self.level,
+            terms=terms,
+            value=value,
+            standard_error=np.sqrt(variance),
+            covariance=covariance,
+            scale=self.scale,
+            interval=(self._analytic_interval(rows),) * len(value),
+            df=df,
+            residual_df=residual_df,
+            n=n,
+            higher_is_better=self.higher_is_better,
+            notes=("from a merged state: no covariances between models",),
+            method_text=methods_sentence(
+                f"{self.metric} with {100 * self.level:g}% confidence intervals",
+                self.unit,
+                self.citation_keys,
+                rows,
+                Analytic(),
+                self._analytic_name(rows),
+            ),
+            citation_keys=self.citation_keys,
+        )
 
     def partial(
         self, *roles: object, data: object = None, sample_weight: object = None, **options: Any

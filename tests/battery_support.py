@@ -52,6 +52,12 @@ def _as_column(values):
     return np.stack(values) if isinstance(values[0], np.ndarray) else values
 
 
+def per_row(flags, array):
+    """Flags of rows in the shape of `array`, whose rows may be images."""
+    flags = np.reshape(flags, (-1,) + (1,) * (np.ndim(array) - 1))
+    return np.broadcast_to(flags, np.shape(array))
+
+
 def as_columns(arguments):
     """A polars frame of the arguments, and the names that stand for them."""
     columns, names = {}, {}

@@ -292,10 +292,12 @@ def _is_missing(value: object) -> bool:
 def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
     column, mask = item
     if isinstance(column, Records):
-        return None
+        return column.missing_units()
     missing: NDArray[np.bool_] | None = None
     if column.dtype.kind == "f":
-        missing = np.isnan(column)
+        # The minimum carries NaN on, and needs no array of its own.
+        if column.size and np.isnan(column.min()):
+            missing = np.isnan(column)
     elif column.dtype.kind == "O":
         missing = np.array(
             [

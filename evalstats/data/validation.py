@@ -20,6 +20,8 @@ def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> 
     """
     if column.dtype == np.bool_ and pos_label in (None, True):
         return np.require(column, np.bool_, ["C", "W"])
+    if column.dtype.kind in "iu" and pos_label is None and _zero_or_one(column):
+        return np.ascontiguousarray(column.astype(np.bool_))
     if column.dtype.kind in "biuf" and pos_label is None:
         positive = column == 1
         bad = ~(positive | (column == 0))
@@ -84,7 +86,7 @@ def finite_scores(argument: str, column: Column) -> Column:
             ) from error
     if column.dtype.kind not in "biuf":
         raise InputError(f"{argument} has dtype {column.dtype}: scores must be real numbers")
-    if column.dtype.kind == "f":
+    if column.dtype.kind == "f" and column.size and not _extremes_finite(column):
         finite = np.isfinite(column)
         if not bool(finite.all()):
             row = int(np.argmin(finite if finite.ndim == 1 else finite.all(axis=1)))
@@ -97,6 +99,16 @@ def finite_scores(argument: str, column: Column) -> Column:
     elif column.dtype == np.longdouble and np.dtype(np.longdouble) != np.dtype(np.float64):
         column = column.astype(np.float64)
     return np.ascontiguousarray(column)
+
+
+def _zero_or_one(column: Column) -> bool:
+    # For integers, the commonest labels, two extremes are all there is to check.
+    return bool(len(column) and column.min() >= 0 and column.max() <= 1)
+
+
+def _extremes_finite(column: Column) -> bool:
+    # Extremes carry NaN on, and need no array of their own.
+    return bool(np.isfinite(column.min()) and np.isfinite(column.max()))
 
 
 def row_sums_to_one(argument: str, matrix: Column) -> None:

@@ -83,17 +83,32 @@ def percentile_interval(replicates: Array, level: float) -> tuple[Array, Array]:
 
 
 def basic_interval(
-    value: Array, replicates: Array, level: float, scale: ScaleName
+    value: Array, replicates: Array, level: float, scale: ScaleName, truth: Array
 ) -> tuple[Array, Array]:
-    """Reflect the quantiles about the estimate, on the natural scale where that is finite."""
+    """Move the estimate by what the replicates miss their truth by, on the natural scale.
+
+    The truth of the replicates is the statistic of the data themselves: the estimate, unless the
+    estimator corrects a bias.
+    """
     low, high = percentile_interval(replicates, level)
     transform = SCALES[scale]
     with np.errstate(divide="ignore", invalid="ignore"):
-        centre = transform.forward(value)
-        return (
-            transform.inverse(2 * centre - transform.forward(high)),
-            transform.inverse(2 * centre - transform.forward(low)),
-        )
+        shift = transform.forward(value) + transform.forward(truth)
+        limits = [transform.inverse(shift - transform.forward(end)) for end in (high, low)]
+    lower, upper = (np.clip(limit, transform.low, transform.high) for limit in limits)
+    return lower, upper
+
+
+def bias_corrected_interval(
+    value: Array, standard_error: Array, bias: Array, critical: Array, scale: ScaleName
+) -> tuple[Array, Array]:
+    """Wald interval around the estimate minus its bias, on the natural scale within the range."""
+    centre = value - bias
+    transform = SCALES[scale]
+    outside = (centre <= transform.low) | (centre >= transform.high)
+    low, high = wald_interval(centre, standard_error, critical, scale, scale)
+    plain = wald_interval(centre, standard_error, critical, "identity", scale)
+    return np.where(outside, plain[0], low), np.where(outside, plain[1], high)
 
 
 def bca_interval(

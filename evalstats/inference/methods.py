@@ -2,14 +2,14 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from evalstats.errors import InputError
 
 WeightKind = Literal["probability", "frequency"]
-BootstrapInterval = Literal["percentile", "basic", "bca", "studentized"]
+BootstrapInterval = Literal["percentile", "basic", "bias_corrected", "bca", "studentized"]
 BootstrapKind = Literal["multinomial", "poisson", "bayesian", "multiplier"]
 RandomSource: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"
 
@@ -50,8 +50,9 @@ class Bootstrap:
     ----------
     n_resamples : int, default 2000
         Number of replicates B.
-    interval : {"percentile", "basic", "bca", "studentized"}, default "percentile"
-        How replicates become an interval.
+    interval : {"percentile", "basic", "bias_corrected", "bca", "studentized"}, default "percentile"
+        How replicates become an interval. ``"bias_corrected"`` is the normal (or t) interval around
+        the estimate minus its estimated bias, for statistics that a small sample biases.
     kind : {"multinomial", "poisson", "bayesian", "multiplier"}, default "multinomial"
         Distribution of the weights: counts of a resample of fixed size, independent Poisson(1)
         counts, Dirichlet (standard exponential) weights, or Gaussian multipliers of the influence
@@ -90,7 +91,7 @@ class Bootstrap:
     def __post_init__(self) -> None:
         if int(self.n_resamples) != self.n_resamples or self.n_resamples < 1:
             raise InputError(f"n_resamples must be a positive integer, not {self.n_resamples!r}")
-        _require("interval", self.interval, ("percentile", "basic", "bca", "studentized"))
+        _require("interval", self.interval, get_args(BootstrapInterval))
         _require("kind", self.kind, ("multinomial", "poisson", "bayesian", "multiplier"))
         if isinstance(self.rng, np.random.RandomState):
             raise InputError("rng is a RandomState: pass an int or numpy.random.default_rng(seed)")

@@ -42,12 +42,25 @@ class Part:
 
 @dataclass(frozen=True)
 class Problem:
-    """All parts of one analysis over common units."""
+    """All parts of one analysis over common units.
+
+    Attributes
+    ----------
+    truth : float64 array (k,) or None
+        The statistic of the data seen as a population, where that is not the estimate because the
+        estimator corrects a bias of finite samples; replicates scatter around it.
+    """
 
     units: Units
     parts: Sequence[Part]
     value: NDArray[np.float64]
     independent_parts: bool
+    truth: NDArray[np.float64] | None = None
+
+    @property
+    def replicate_truth(self) -> NDArray[np.float64]:
+        """What the replicates estimate: the statistic of the data, seen as a population."""
+        return self.value if self.truth is None else self.truth
 
     def evaluate(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values of all terms under the weights of all rows."""

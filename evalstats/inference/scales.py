@@ -8,18 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-ScaleName = Literal["identity", "logit", "log", "logit_percent"]
+ScaleName = Literal["identity", "unit", "non_negative", "logit", "log", "logit_percent"]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A transform with its inverse, its derivative and the range of the estimate."""
+    """A transform with its inverse, its derivative and the range of the estimate.
+
+    Attributes
+    ----------
+    closed : bool
+        The ends of the range are ordinary values, at which a standard error still has a meaning.
+    """
 
     forward: Callable[[Array], Array]
     inverse: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
     low: float
     high: float
+    closed: bool = False
 
 
 # scipy is imported where it is used: point estimates should not wait for it.
@@ -45,6 +52,10 @@ def _expit_percent(value: Array) -> Array:
 
 SCALES: dict[str, Scale] = {
     "identity": Scale(lambda x: x, lambda x: x, np.ones_like, -np.inf, np.inf),
+    "unit": Scale(lambda x: x, lambda x: x, np.ones_like, low=0.0, high=1.0, closed=True),
+    "non_negative": Scale(
+        lambda x: x, lambda x: x, np.ones_like, low=0.0, high=np.inf, closed=True
+    ),
     "logit": Scale(_logit, _expit, lambda x: 1.0 / (x * (1.0 - x)), low=0.0, high=1.0),
     "logit_percent": Scale(
         _logit_percent,
@@ -60,6 +71,6 @@ SCALES: dict[str, Scale] = {
 def on_scale(value: Array, standard_error: Array, scale: ScaleName) -> tuple[Array, Array]:
     """Estimate and delta-method standard error on the natural scale; NaN at its ends."""
     transform = SCALES[scale]
-    inside = (value > transform.low) & (value < transform.high)
+    inside = transform.closed | ((value > transform.low) & (value < transform.high))
     safe = np.where(inside, value, np.nan)
     return transform.forward(safe), standard_error * transform.derivative(safe)

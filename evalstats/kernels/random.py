@@ -90,7 +90,9 @@ def multinomial_counts(
     ``members[offsets[s]:offsets[s + 1]]`` are the units of stratum s. Bounded integers come from
     Lemire's multiplication with rejection, so that they are exactly uniform. O(units).
     """
-    counts[:] = 0.0
+    # One byte per unit keeps the random writes within the cache; a count above 255 has a
+    # probability below 1e-500.
+    drawn_of = np.zeros(members.size, dtype=np.uint8)
     words = np.empty((4, LANES), dtype=np.uint64)
     flat = words.ravel()
     block = np.uint64(0)
@@ -110,9 +112,12 @@ def multinomial_counts(
             for position in range(cursor, stop):
                 product = flat[position] * bound
                 if (product & MASK32) >= threshold:
-                    counts[members[start + np.int64(product >> SHIFT32)]] += 1.0
+                    drawn_of[start + np.int64(product >> SHIFT32)] += np.uint8(1)
                     drawn += 1
             cursor = stop
+    counts[:] = 0.0
+    for position in range(members.size):
+        counts[members[position]] = drawn_of[position]
 
 
 @kernel
@@ -161,3 +166,38 @@ def exponential_weights(
             total += weights[unit]
         for position in range(start, stop):
             weights[members[position]] *= (stop - start) / total
+
+
+@kernel
+def bernoulli_draws(
+    probability: NDArray[np.float64],
+    key0: np.uint64,
+    key1: np.uint64,
+    replicate: np.uint64,
+    out: NDArray[np.bool_],
+) -> None:
+    """Independent events with the given probabilities, each a function of its place alone. O(n).
+
+    A probability of 0 never and one of 1 always happens; others are met to within 2^-33.
+    """
+    words = np.empty((4, LANES), dtype=np.uint64)
+    flat = words.ravel()
+    block = np.uint64(0)
+    for start in range(0, probability.size, flat.size):
+        philox_blocks(block, replicate, key0, key1, words)
+        block += np.uint64(LANES)
+        for position in range(min(flat.size, probability.size - start)):
+            uniform = (np.float64(flat[position]) + 0.5) / 4294967296.0
+            out[start + position] = uniform < probability[start + position]
+
+
+@kernel
+def uniform_draws(
+    key0: np.uint64, key1: np.uint64, replicate: np.uint64, out: NDArray[np.float64]
+) -> None:
+    """Independent uniform numbers in (0, 1), each a function of its place alone. O(n)."""
+    for position in range(out.size):
+        words = philox(np.uint64(position), replicate, key0, key1)
+        high = np.float64(words[0] >> np.uint64(5))
+        low = np.float64(words[1] >> np.uint64(6))
+        out[position] = (high * 67108864.0 + low + 0.5) / 9007199254740992.0

@@ -41,8 +41,10 @@ def contrast(estimate: "Estimate", matrix: Array, labels: Sequence[str]) -> "Est
     scale = (matrix**2 * np.where(used, np.diag(estimate.covariance), 0.0)).sum(axis=1)
     variance[variance <= ZERO_VARIANCE_SHARE * scale] = 0.0
     replicates = None if estimate.replicates is None else estimate.replicates @ matrix.T
-    resampled = {"percentile", "basic", "bca", "studentized"}
+    resampled = {"percentile", "basic", "bias_corrected", "bca", "studentized"}
     kind = estimate.interval[0] if estimate.interval[0] in resampled else "wald"
+    if estimate.interval[0] == "confidence_curve" and replicates is not None:
+        kind = "basic"
     support, kind = _contrast_support(estimate, matrix, kind)
     return replace(
         estimate,
@@ -99,8 +101,9 @@ def _contrast_support(
     estimate: "Estimate", matrix: Array, kind: str
 ) -> tuple[dict[str, Array], str]:
     support: dict[str, Array] = {}
-    if "bias" in estimate.support:
-        support["bias"] = matrix @ estimate.support["bias"]
+    for name in ("bias", "replicate_truth"):
+        if name in estimate.support:
+            support[name] = matrix @ estimate.support[name]
     if kind == "studentized":
         blocks = estimate.support["replicate_covariance"]
         support["replicate_covariance"] = np.einsum("ia,bac,jc->bij", matrix, blocks, matrix)
@@ -271,7 +274,8 @@ def _replicate_p_values(differences: "Estimate", alternative: str) -> Array:
     """Centred bootstrap test: how often the replicates stray as far as the estimate does."""
     if differences.replicates is None:
         raise AssertionError("only called with replicates")
-    strays = differences.replicates - differences.value
+    truth = differences.support.get("replicate_truth", differences.value)
+    strays = differences.replicates - truth
     slack = ZERO_DIFFERENCE
     if alternative == "two-sided":
         exceed = np.abs(strays) >= np.abs(differences.value) - slack

@@ -21,10 +21,11 @@ def methods_sentence(
     columns: Columns,
     method: Inference,
     analytic_name: str,
+    interval_phrase: str | None = None,
 ) -> str:
     """Describe metric, interval, unit, weights and clusters in one sentence with citation keys."""
     keys = " ".join(f"[{key}]" for key in citation_keys)
-    parts = [what, _interval_phrase(method, analytic_name)]
+    parts = [what, interval_phrase or _interval_phrase(method, analytic_name)]
     if columns.cluster is not None:
         parts.append(f"clustered by {int(columns.cluster.max()) + 1} clusters")
     if columns.weight is not None:
@@ -43,7 +44,8 @@ def _interval_phrase(method: Inference, analytic_name: str) -> str:
         return "by the jackknife"
     if isinstance(method, Bootstrap):
         stratified = "stratified " if method.stratify is not None else ""
-        interval = {"bca": "BCa"}.get(method.interval, method.interval)
+        names = {"bca": "BCa", "bias_corrected": "bias-corrected normal"}
+        interval = names.get(method.interval, method.interval)
         return (
             f"by the {stratified}{method.kind} bootstrap ({interval} interval, "
             f"{method.n_resamples} replicates)"

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evalstats.errors import InputError
 from evalstats.inference import intervals, simultaneous
+from evalstats.inference.confidence_curve import ConfidenceCurve, curve_interval
 from evalstats.inference.scales import SCALES, on_scale
 
 if TYPE_CHECKING:
@@ -52,11 +53,19 @@ def _named_interval(
     if name == "newcombe":
         limits = [_boundary_interval(estimate, int(row), level) for row in rows]
         return np.array([low for low, _ in limits]), np.array([high for _, high in limits])
+    if name == "confidence_curve":
+        support = estimate.support
+        curve = (support[f"curve_{part}"][:, rows] for part in ("value", "above", "below"))
+        return curve_interval(ConfidenceCurve(*curve), level)
     if estimate.replicates is None:
         return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     replicates = estimate.replicates[:, rows]
     if name == "basic":
-        return intervals.basic_interval(value, replicates, level, scale)
+        truth = estimate.support.get("replicate_truth", estimate.value)[rows]
+        return intervals.basic_interval(value, replicates, level, scale, truth)
+    if name == "bias_corrected":
+        bias = estimate.support["bias"][rows]
+        return intervals.bias_corrected_interval(value, error, bias, critical, scale)
     if name == "bca":
         speed = estimate.support["acceleration"][rows]
         return intervals.bca_interval(value, replicates, speed, level)
@@ -71,7 +80,8 @@ def _named_interval(
 def _degenerate(estimate: "Estimate") -> NDArray[np.bool_]:
     """Terms at the end of their range, or with an exact interval where the variance is zero."""
     limits = SCALES[estimate.scale]
-    degenerate = (estimate.value <= limits.low) | (estimate.value >= limits.high)
+    at_end = (estimate.value <= limits.low) | (estimate.value >= limits.high)
+    degenerate = at_end & (not limits.closed)
     if "n_negative" in estimate.support:
         exact = np.array([name != "wald" for name in estimate.interval])
         degenerate |= exact & (estimate.standard_error <= ROUND_OFF)
@@ -102,7 +112,9 @@ def simultaneous_band(estimate: "Estimate", level: float) -> Limits:
         with np.errstate(divide="ignore", invalid="ignore"):
             moved = SCALES[estimate.scale].forward(estimate.replicates[:, usable])
         moved[~np.isfinite(moved)] = np.nan
-        maxima = simultaneous.replicate_maxima(centre[usable], spread[usable], moved)
+        truth = estimate.support.get("replicate_truth", estimate.value)
+        middle = SCALES[estimate.scale].forward(truth[usable])
+        maxima = simultaneous.replicate_maxima(middle, spread[usable], moved)
         critical = float(np.nanquantile(maxima, level))
     else:
         critical = simultaneous.sup_t_critical_value(

@@ -62,7 +62,7 @@ def test_bca_outside_all_replicates_is_undefined(rng):
 def test_basic_interval_reflects_the_quantiles(rng):
     replicates = rng.normal(size=(2001, 2))
     value = np.array([0.5, -1.0])
-    low, high = intervals.basic_interval(value, replicates, 0.9, "identity")
+    low, high = intervals.basic_interval(value, replicates, 0.9, "identity", value)
     quantiles = np.quantile(replicates, [0.05, 0.95], axis=0)
     np.testing.assert_allclose(low, 2 * value - quantiles[1], rtol=1e-12)
     np.testing.assert_allclose(high, 2 * value - quantiles[0], rtol=1e-12)
@@ -116,3 +116,26 @@ def test_contrast_of_a_studentized_estimate(rng):
     plain = es.AUROC().fit(y, scores).estimate_.compare().row(0, named=True)
     assert row["ci_low"] == pytest.approx(plain["ci_low"], abs=0.01)
     assert row["ci_high"] == pytest.approx(plain["ci_high"], abs=0.01)
+
+
+def test_basic_interval_of_a_corrected_estimate_moves_by_the_error_of_the_replicates():
+    replicates = np.linspace(0.1, 0.3, 1001)[:, np.newaxis]
+    value, truth = np.array([0.15]), np.array([0.18])
+    low, high = intervals.basic_interval(value, replicates, 0.9, "unit", truth)
+    assert low[0] == pytest.approx(0.15 + 0.18 - 0.29)
+    assert high[0] == pytest.approx(0.15 + 0.18 - 0.11)
+    low, _ = intervals.basic_interval(np.array([0.01]), replicates, 0.9, "unit", truth)
+    assert low[0] == 0.0
+
+
+def test_bias_corrected_interval_is_centred_on_the_estimate_minus_its_bias():
+    value, error, bias = np.array([0.30, 0.01]), np.array([0.02, 0.02]), np.array([0.05, 0.03])
+    low, high = intervals.bias_corrected_interval(value, error, bias, np.array([2.0]), "unit")
+    np.testing.assert_allclose(low, [0.21, 0.0], atol=1e-15)
+    np.testing.assert_allclose(high, [0.29, 0.02], atol=1e-15)
+    low, high = intervals.bias_corrected_interval(value, error, bias, np.array([2.0]), "logit")
+    centre = np.log(0.25 / 0.75)
+    spread = 0.02 / (0.25 * 0.75)
+    expected = 1 / (1 + np.exp(-(centre + np.array([-2.0, 2.0]) * spread)))
+    np.testing.assert_allclose([low[0], high[0]], expected, rtol=1e-12)
+    np.testing.assert_allclose([low[1], high[1]], [0.0, 0.02], atol=1e-15)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from evalstats.report.section import Section
+from evalstats.report.sections.anomaly import defects_at_few_false_alarms
+from evalstats.report.sections.calibration import probabilities_as_frequencies
 from evalstats.report.sections.discrimination import (
     countries_as_clusters,
     digits_by_class,
@@ -19,6 +21,8 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     mistakes_by_subgroup,
     countries_as_clusters,
     digits_by_class,
+    probabilities_as_frequencies,
     length_controlled_win_rates,
     crowd_forecasts,
+    defects_at_few_false_alarms,
 )

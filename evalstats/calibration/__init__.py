@@ -1,0 +1,1 @@
+"""Calibration of predicted probabilities: balance, binned errors, scores, reliability."""

@@ -1,0 +1,530 @@
+"""Expected calibration error and its relatives: binned differences of forecast and frequency."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from evalstats.calibration.binned_error import (
+    Norm,
+    corrected_error,
+    error_influence,
+    plugin_error,
+    share_of_unclear_signs,
+    singleton_share,
+)
+from evalstats.calibration.binned_state import (
+    bin_sums_of,
+    merged_bins,
+    summarised_bins,
+    summarised_standard_error,
+)
+from evalstats.calibration.binning import (
+    Binning,
+    Bins,
+    Convention,
+    Edges,
+    FixedBins,
+    Rule,
+    make_bins,
+    require_rule,
+)
+from evalstats.calibration.consistency import consistency_test
+from evalstats.calibration.gaps import error_curve
+from evalstats.calibration.probabilities import (
+    ProbabilityEstimator,
+    Target,
+    model_events,
+    require_option,
+)
+from evalstats.calibration.tables import bin_table
+from evalstats.data.columns import Columns
+from evalstats.data.intake import NanPolicy
+from evalstats.errors import InputError
+from evalstats.estimator import Diagnosis
+from evalstats.inference.methods import (
+    Analytic,
+    Bootstrap,
+    Inference,
+    InferenceOption,
+    RandomSource,
+)
+from evalstats.inference.scales import ScaleName
+from evalstats.mergeable import MergeableEstimator
+from evalstats.results.estimate import Estimate
+
+Array = NDArray[np.float64]
+MAX_SINGLETONS = 0.5
+N_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Bins of every model: one set, or one for each class."""
+
+    n: int
+    models: list[list[Bins]]
+
+
+class CalibrationError(ProbabilityEstimator, MergeableEstimator):
+    """Binned calibration error (ECE): distance between forecast and observed frequencies.
+
+    Rows are put into bins by their forecast; the error is the norm of the differences between
+    observed frequency and mean forecast over bins, weighted by the share of rows.
+
+    Parameters
+    ----------
+    binning : {"uniform", "quantile", "unique", "sweep"}
+        Equal widths; equal mass, where a block of equal forecasts is never split; one bin per
+        distinct forecast; or the finest equal masses whose observed frequencies do not decrease
+        (Roelofs et al. 2022).
+    n_bins : int, default 15
+        Number of bins of the first two.
+    norm : {1, 2, "max"}
+        Mean absolute difference (ECE), root mean square, or largest difference (MCE).
+    target : {"positive", "top_label", "classwise"}
+        What the probability is about: the positive class; the predicted class and whether it is
+        right (several classes); or each class in turn, averaged.
+    debias : bool, default False
+        Subtract the bias that finite bins cause (norms 1 and 2), and clip at 0; see
+        :meth:`unclipped`.
+    convention : {"scikit-learn", "torchmetrics", "netcal", "uncertainty-calibration", "relplot"}
+        Reproduce the bins of another package, its treatment of edges included. None: bins are
+        closed at the right, the first one at both ends, and edges are the exact fractions i / B.
+    edges : {"right", "left"}
+        Which end belongs to a bin of equal width or of given edges.
+    bin_edges : sequence of float, optional
+        Increasing edges from 0 to 1, instead of equal widths.
+    pos_label : hashable, optional
+        The positive class, needed unless labels are 0/1 or boolean.
+    labels : list, optional
+        Class of each column, needed when a class is absent from `y_true`.
+    inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
+        How the sampling distribution is obtained; "auto" is the bootstrap, with
+        intervals by test inversion.
+    level : float, default 0.95
+        Confidence level.
+    nan_policy : {"raise", "omit"}
+        Refuse or drop rows with missing values.
+
+    Attributes
+    ----------
+    estimate_ : Estimate
+        One term per model.
+
+    Notes
+    -----
+    The plug-in error is biased upwards and not normal near 0. The default interval holds the
+    errors that a test along a path of bins through the observed ones does not reject
+    (``inference/confidence_curve.py``), so it contains 0 exactly where calibration is not rejected,
+    and it may lie below the plug-in value; standard errors and comparisons are those of the
+    bootstrap. The basic bootstrap interval and analytic standard errors (``sign(d) (y - p)`` per
+    row) hold where every bin is clearly off; other cases are warned about. O(n) per replicate;
+    quantile bins sort once.
+
+    References
+    ----------
+    Naeini, Cooper and Hauskrecht (2015); Guo et al. (2017); Nixon et al. (2019); Kumar, Liang and
+    Ma (2019), eq. 4 for norm 2; Roelofs et al. (2022); Broecker and Smith (2007).
+
+    Examples
+    --------
+    >>> import evalstats as es
+    >>> y_true = [0, 0, 1, 0, 1, 1]
+    >>> y_prob = [0.1, 0.3, 0.4, 0.6, 0.7, 0.9]
+    >>> ece = es.CalibrationError(n_bins=2).fit(y_true, y_prob)
+    >>> round(float(ece.estimate_.value[0]), 4)
+    0.0667
+    """
+
+    metric: ClassVar[str] = "Calibration error"
+    verb: ClassVar[str] = "calibration-error"
+    scale: ClassVar[ScaleName] = "unit"
+    value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    higher_is_better: ClassVar[bool | None] = False
+    citation_keys: ClassVar[tuple[str, ...]] = ("naeini2015", "kumar2019")
+    exceptions: ClassVar[Mapping[str, str]] = {
+        **ProbabilityEstimator.exceptions,
+        "intervals_nest_and_stay_in_range": "the plug-in error is biased upwards: an interval for "
+        "the true error may lie below it; coverage is simulated instead",
+    }
+
+    def __init__(
+        self,
+        *,
+        binning: Binning = "uniform",
+        n_bins: int = 15,
+        norm: Norm = 1,
+        target: Target = "positive",
+        debias: bool = False,
+        convention: Convention | None = None,
+        edges: Edges = "right",
+        bin_edges: Sequence[float] | None = None,
+        pos_label: Hashable | None = None,
+        labels: list[Hashable] | None = None,
+        inference: InferenceOption = "auto",
+        level: float = 0.95,
+        nan_policy: NanPolicy = "raise",
+    ) -> None:
+        self.binning = binning
+        self.n_bins = n_bins
+        self.norm = norm
+        self.target = target
+        self.debias = debias
+        self.convention = convention
+        self.edges = edges
+        self.bin_edges = bin_edges
+        self.pos_label = pos_label
+        self.labels = labels
+        self.inference = inference
+        self.level = level
+        self.nan_policy = nan_policy
+
+    def fit(
+        self,
+        y_true: ArrayLike | str,
+        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
+        *,
+        data: Any = None,
+        sample_weight: ArrayLike | str | None = None,
+        cluster: ArrayLike | str | None = None,
+        by: ArrayLike | str | list[str] | None = None,
+    ) -> Self:
+        """Estimate the calibration error of every model on the same rows.
+
+        Parameters
+        ----------
+        y_true : array-like (n,) or column name
+            Labels: 0/1, boolean, two values with `pos_label`, or classes.
+        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
+            Probabilities of one or several models; with ``target="top_label"`` or ``"classwise"``
+            (n, n_classes) for each model.
+        data : data frame, optional
+            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
+        sample_weight : array-like (n,) or column name, optional
+            Non-negative weights.
+        cluster : array-like (n,) or column name, optional
+            Rows of one cluster (match, patient) are sampled together.
+        by : array-like (n,) or column names, optional
+            Fit separately in each group and stack the terms.
+
+        Returns
+        -------
+        CalibrationError
+            The fitted estimator.
+
+        Raises
+        ------
+        InputError
+            If labels, probabilities, weights or names cannot be used.
+        """
+        return self._fit(
+            {"y_true": y_true, "y_prob": y_prob},
+            data=data,
+            sample_weight=sample_weight,
+            cluster=cluster,
+            by=by,
+        )
+
+    def unclipped(self) -> pl.DataFrame:
+        """Bias-corrected error of the fitted rows without clipping at 0.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``metric``, ``model``, (``group``), and ``estimate``: for norm 1 the error, for norm 2
+            its *square*, which is unbiased and may be averaged over data sets.
+
+        Raises
+        ------
+        InputError
+            If the norm is "max", for which there is no correction.
+        """
+        if self.norm == "max":
+            raise InputError("norm='max' has no bias correction: choose norm 1 or 2")
+        power = "" if self.norm == 1 else ", squared"
+
+        def value(columns: Columns, prepared: Prepared) -> Array:
+            weights = _row_weights(columns)
+            return np.array(
+                [
+                    np.mean([corrected_error(bins.sums(weights), self.norm) for bins in models])
+                    for models in prepared.models
+                ]
+            )
+
+        return self._by_group(f"{self.metric}, unclipped{power}", value)
+
+    def bins(self) -> pl.DataFrame:
+        """Bins of the fitted rows, the numbers behind a reliability diagram.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per model (class, group) and bin that holds rows: its ends, number of rows,
+            weight share, mean forecast, observed frequency, their difference and its standard
+            error.
+        """
+        columns = self._fitted_columns()
+        return bin_table(columns, self._samples(columns), self.target)
+
+    def calibration_test(self, n_resamples: int = 999, *, rng: RandomSource = 0) -> pl.DataFrame:
+        """Test of perfect calibration by consistency resampling.
+
+        Outcomes are drawn anew with the probabilities forecast for them, independently given the
+        forecasts; the p-value is the share of draws with an error at least as large.
+
+        Parameters
+        ----------
+        n_resamples : int, default 999
+            Number of draws. O(n) each.
+        rng : int, SeedSequence, Generator or None, default 0
+            Source of randomness.
+
+        Returns
+        -------
+        polars.DataFrame
+            The terms, then ``estimate``, ``null_mean`` (what a calibrated model would show),
+            ``p_value`` and ``n``.
+
+        Raises
+        ------
+        InputError
+            If the rows are clustered, or the target is "classwise".
+        """
+        columns = self._fitted_columns()
+        if columns.cluster is not None:
+            raise InputError(
+                "outcomes within a cluster depend on each other, which drawing them from the "
+                "forecasts ignores: fit without cluster= to test"
+            )
+        if self.target == "classwise":
+            raise InputError("target='classwise': classes are drawn together; test 'top_label'")
+        return consistency_test(
+            columns, self._samples(columns), self._error_of_sums, n_resamples, rng
+        )
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        require_option("norm", self.norm, (1, 2, "max"))
+        require_rule(self.rule)
+        if self.debias and self.norm == "max":
+            raise InputError("norm='max' has no bias correction: pass debias=False")
+
+    @property
+    def rule(self) -> Rule:
+        """How forecasts are put into bins."""
+        return Rule(self.binning, self.n_bins, self.edges, self.bin_edges, self.convention)
+
+    def _validate(self, columns: Columns) -> Columns:
+        single = {
+            model: column.dtype == np.float32 for model, column in columns.models["y_prob"].items()
+        }
+        return super()._validate(columns).with_columns(single_precision=single)
+
+    def _prepare(self, columns: Columns) -> Prepared:
+        base = np.empty(0)
+        if columns.weight is not None and not self._counts_rows:
+            base = columns.weight
+        models = []
+        for model, events in model_events(columns, self.target).items():
+            single = columns.extra["single_precision"][model]
+            models.append([make_bins(item, self.rule, base, single) for item in events])
+        prepared = Prepared(columns.n, models)
+        if self.debias:
+            self._refuse_singletons(columns, prepared)
+        return prepared
+
+    @property
+    def _counts_rows(self) -> bool:
+        """Whether weights are counts of rows."""
+        method = self.inference
+        return isinstance(method, Analytic) and method.weight_kind == "frequency"
+
+    def _refuse_singletons(self, columns: Columns, prepared: Prepared) -> None:
+        weights = _row_weights(columns)
+        for model, sets in zip(columns.model_names, prepared.models, strict=True):
+            share = max(singleton_share(bins.sums(weights)) for bins in sets)
+            if share > MAX_SINGLETONS:
+                raise InputError(
+                    f"{100 * share:.0f}% of the weight of {model!r} lies in bins of fewer than two "
+                    "rows, whose error cannot be corrected for bias: use fewer bins or "
+                    "debias=False"
+                )
+
+    def _error_of_sums(self, sums: Array) -> float:
+        if not self.debias:
+            return plugin_error(sums, self.norm)
+        corrected = corrected_error(sums, self.norm)
+        clipped = float(np.clip(corrected, 0.0, None))
+        return float(np.sqrt(clipped)) if self.norm == 2 else clipped
+
+    def _evaluate(self, prepared: Prepared, weights: Array) -> Array:
+        return self._values(prepared, weights, self._error_of_sums)
+
+    def _population_value(self, prepared: Prepared, weights: Array) -> Array | None:
+        if not self.debias:
+            return None
+        return self._values(prepared, weights, lambda sums: plugin_error(sums, self.norm))
+
+    def _values(self, prepared: Prepared, weights: Array, error: Any) -> Array:
+        return np.array(
+            [
+                _combined([error(bins.sums(weights)) for bins in sets], self.norm)
+                for sets in prepared.models
+            ]
+        )
+
+    def _has_influence(self, columns: Columns) -> bool:  # noqa: ARG002
+        return self.norm != "max"
+
+    def _influence(self, prepared: Prepared, weights: Array) -> Array:
+        influence = np.empty((prepared.n, len(prepared.models)))
+        for column, sets in enumerate(prepared.models):
+            parts = [error_influence(bins, weights, self.norm) for bins in sets]
+            influence[:, column] = np.mean(parts, axis=0)
+        if self.norm == 2:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                influence /= 2.0 * self._evaluate(prepared, weights)
+            influence[~np.isfinite(influence)] = np.nan
+        return influence
+
+    def _default_inference(self, columns: Columns) -> Inference:  # noqa: ARG002
+        return Bootstrap(N_RESAMPLES, interval="basic", rng=0)
+
+    @property
+    def _inverts(self) -> bool:
+        """Whether intervals come from confidence curves instead of the replicates."""
+        return self.inference == "auto" and self.target != "classwise"
+
+    def _inference_name(self, method: Inference) -> str:
+        if self._inverts:
+            return f"test inversion; differences: {method.describe()}"
+        return super()._inference_name(method)
+
+    def _interval_phrase(self) -> str | None:
+        if not self._inverts:
+            return None
+        return f"by test inversion and differences by {N_RESAMPLES} bootstrap replicates"
+
+    def _interval_names(self, columns: Columns, method: Inference, k: int) -> list[str]:
+        if self._inverts:
+            return ["confidence_curve"] * k
+        return super()._interval_names(columns, method, k)
+
+    def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:
+        if not self._inverts:
+            return {}
+        weights = _row_weights(columns)
+        curves = [
+            error_curve(sets[0], weights, columns.cluster, self.norm) for sets in prepared.models
+        ]
+        return {
+            f"curve_{name}": np.stack([getattr(curve, name) for curve in curves], axis=1)
+            for name in ("value", "above", "below")
+        }
+
+    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+        if not isinstance(self.inference, Analytic):
+            return []
+        weights = _row_weights(columns)
+        shares = [
+            max(share_of_unclear_signs(bins.sums(weights)) for bins in sets)
+            for sets in prepared.models
+        ]
+        if max(shares) == 0:
+            return []
+        message = (
+            f"bins with {100 * max(shares):.0f}% of the weight are within two standard errors of "
+            "calibration: the analytic standard error of the calibration error is unreliable there"
+        )
+        return [("near-calibrated", message)]
+
+    def _remarks(self, columns: Columns) -> list[str]:  # noqa: ARG002
+        about = {"positive": "positive class", "top_label": "top label", "classwise": "each class"}
+        rule = f"{self.n_bins} {self.binning} bins"
+        if self.bin_edges is not None:
+            rule = f"{len(self.bin_edges) - 1} given bins"
+        elif self.binning in ("unique", "sweep"):
+            rule = f"{self.binning} bins"
+        convention = f" as in {self.convention}" if self.convention else ""
+        corrected = ", bias corrected" if self.debias else ""
+        return [f"{about[self.target]}; {rule}{convention}; norm {self.norm}{corrected}"]
+
+    def _analytic_name(self, columns: Columns) -> str:  # noqa: ARG002
+        return "influence-function standard errors with the sign of each bin held fixed"
+
+    # Mergeable states -----------------------------------------------------------------------
+
+    def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
+        if options:
+            raise InputError(f"{', '.join(options)}: a state of bins has no options")
+        weights = _row_weights(columns)
+        frames = []
+        for model, sets in zip(columns.model_names, self._prepare(columns).models, strict=True):
+            for position, bins in enumerate(sets):
+                if not isinstance(bins, FixedBins) or self.binning == "unique":
+                    raise InputError(
+                        f"binning={self.binning!r} chooses its bins from all rows, which parts do "
+                        "not know: use binning='uniform' or bin_edges="
+                    )
+                labels = (pl.lit(model).alias("model"), pl.lit(position).alias("class"))
+                frames.append(summarised_bins(bins, weights).with_columns(labels))
+        return pl.concat(frames)
+
+    def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
+        return merged_bins(tables)
+
+    def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
+        if options:
+            raise InputError(f"{', '.join(options)}: a state of bins has no options")
+        values, errors, models = [], [], []
+        for (model,), rows in table.group_by(["model"], maintain_order=True):
+            sets = rows.partition_by("class", maintain_order=True)
+            found = [self._error_of_sums(bin_sums_of(bins, self._counts_rows)) for bins in sets]
+            models.append(str(model))
+            values.append(_combined(found, self.norm))
+            alone = len(sets) == 1
+            errors.append(summarised_standard_error(sets[0], self.norm) if alone else np.nan)
+        n = int(table.filter(model=models[0], **{"class": 0})["n"].sum())
+        terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
+        counts = np.full(len(values), n, dtype=np.int64)
+        return self._merged_estimate(terms, np.array(values), np.square(errors), counts)
+
+    # What methods of the fitted estimator share ---------------------------------------------
+
+    def _samples(self, columns: Columns) -> list[tuple[str | None, Columns, Prepared]]:
+        """Label, columns and bins of each group, or of all rows."""
+        if columns.group is None:
+            return [(None, columns, self._prepare(columns))]
+        samples: list[tuple[str | None, Columns, Prepared]] = []
+        for position, labels in enumerate(columns.group_labels):
+            sample = columns.take(np.flatnonzero(columns.group == position))
+            name = ", ".join(str(label) for label in labels)
+            samples.append((name, sample, self._prepare(sample)))
+        return samples
+
+    def _by_group(self, metric: str, value: Any) -> pl.DataFrame:
+        columns = self._fitted_columns()
+        rows: list[dict[str, object]] = []
+        for group, sample, prepared in self._samples(columns):
+            label = {} if group is None else {"group": group}
+            rows += [
+                {"metric": metric, "model": model, **label, "estimate": float(item)}
+                for model, item in zip(sample.model_names, value(sample, prepared), strict=True)
+            ]
+        return pl.DataFrame(rows)
+
+
+def _combined(values: list[float], norm: Norm) -> float:
+    """Error over all classes from that of each."""
+    if norm == 1:
+        return float(np.mean(values))
+    return float(np.sqrt(np.mean(np.square(values)))) if norm == 2 else float(np.max(values))
+
+
+def _row_weights(columns: Columns) -> Array:
+    return np.ones(columns.n) if columns.weight is None else columns.weight
