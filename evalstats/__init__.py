@@ -18,6 +18,7 @@ _HOME = {
     "BrierScore": "calibration.brier_score",
     "CalibrationError": "calibration.calibration_error",
     "CalibrationSlope": "calibration.slope",
+    "DistributionRDD": "discontinuity.rdd",
     "Estimate": "results.estimate",
     "Estimator": "estimator",
     "EvalstatsWarning": "errors",

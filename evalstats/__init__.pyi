@@ -29,6 +29,7 @@ from evalstats.calibration.slope import CalibrationSlope as CalibrationSlope
 from evalstats.calibration.slope import calibration_regression as calibration_regression
 from evalstats.calibration.smooth_error import smooth_calibration_error as smooth_calibration_error
 from evalstats.calibration.venn_abers import VennABERS as VennABERS
+from evalstats.discontinuity.rdd import DistributionRDD as DistributionRDD
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

@@ -85,6 +85,10 @@ VERBS: dict[str, Verb] = {
     "bradley-terry": Verb(
         "winrate.bradley_terry:BradleyTerry", "Ratings of models from pairwise battles."
     ),
+    "rdd": Verb(
+        "discontinuity.rdd:DistributionRDD",
+        "Jump of the quantiles of units at a cutoff (regression discontinuity).",
+    ),
 }
 
 

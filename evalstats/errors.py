@@ -77,6 +77,14 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "few-thresholds": "too few thresholds of the grid lie between the bounds",
         "bound-not-on-grid": "the threshold grid does not meet a bound of the false positive rate",
         "trivial-sets": "too few calibration rows: prediction sets hold classes in every row",
+        "mass-points": "the running variable of a discontinuity design has few distinct values",
+        "not-bias-corrected": "the order of the local polynomial leaves the bias of the bandwidth",
+        "few-draws": "a unit has too few draws for its outer quantiles",
+        "quantile-crossing": "fitted limit quantile curves decreased before the monotone step",
+        "constant-outcome": "an outcome does not vary within the window",
+        "high-leverage": "a single unit determines a limit at the cutoff",
+        "treatment-not-binary": "the treatment of a fuzzy design has values other than 0 and 1",
+        "weak-first-stage": "the treatment of a fuzzy design hardly jumps at the cutoff",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

@@ -241,3 +241,42 @@ def test_kernels_accept_read_only_arrays():
     for array in arrays:
         array.flags.writeable = False
     assert ranked_auroc(*arrays) == 1.0
+
+
+DISCONTINUITY = """
+import json, sys, warnings
+import numpy as np
+import evalstats as es
+from numba.core.dispatcher import Dispatcher
+warnings.simplefilter("ignore", es.EvalstatsWarning)
+rng = np.random.default_rng(0)
+x = rng.uniform(-1, 1, 150)
+x.flags.writeable = False
+draws = rng.normal(size=(150, 12)).astype("f4")
+treated = (rng.random(150) < np.where(x > 0, 0.9, 0.1)).astype("i1")
+weight = rng.integers(1, 4, 150)
+for compat in (None, "r3d"):
+    for method in ("frechet", "local_polynomial"):
+        for kernel in ("triangular", "epanechnikov", "uniform"):
+            rdd = es.DistributionRDD(
+                method=method, kernel=kernel, compat=compat, quantiles=[0.2, 0.5, 0.8]
+            )
+            rdd.fit(x, draws, draw_weight=np.ones((150, 12), "i8")).limits()
+            rdd.fit(x, list(draws), treatment=treated).diagnostics()
+            rdd.fit(x, draws[:, 0], cluster=np.arange(150) // 2)
+es.DistributionRDD(inference=es.Analytic(weight_kind="frequency")).fit(x, x, sample_weight=weight)
+es.DistributionRDD(inference=es.Bootstrap(n_resamples=4, rng=0)).fit(x, draws, sample_weight=weight)
+kernels = {}
+for module, loaded in list(sys.modules.items()):
+    if module.startswith("evalstats.discontinuity"):
+        for item in vars(loaded).values():
+            if isinstance(item, Dispatcher) and item.__module__ == module:
+                kernels[item.__name__] = {"signatures": [str(s) for s in item.signatures]}
+print(json.dumps(kernels))
+"""
+
+
+def test_one_signature_per_kernel_of_discontinuities(tmp_path):
+    found = workout({"NUMBA_CACHE_DIR": str(tmp_path)}, code=DISCONTINUITY)
+    assert len(found) == 10
+    assert {name for name, report in found.items() if len(report["signatures"]) != 1} == set()

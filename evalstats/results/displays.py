@@ -5,6 +5,13 @@ from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
 from evalstats.results.rank_display import plot_average_ranks
+from evalstats.results.rdd_display import (
+    plot_bandwidth_path,
+    plot_discontinuity,
+    plot_effect_curve,
+    plot_limit_curves,
+    plot_quantile_heatmap,
+)
 from evalstats.results.reliability_display import plot_reliability
 from evalstats.results.trajectory_display import (
     plot_cells,
@@ -16,18 +23,23 @@ from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 
 __all__ = [
     "plot_average_ranks",
+    "plot_bandwidth_path",
     "plot_cells",
     "plot_differences",
+    "plot_discontinuity",
     "plot_distance_calibration",
     "plot_distance_spread",
+    "plot_effect_curve",
     "plot_estimates",
     "plot_horizon",
     "plot_image_scores",
     "plot_leaderboard",
+    "plot_limit_curves",
     "plot_localisation",
     "plot_mistakes",
     "plot_pimo_curves",
     "plot_pr_curves",
+    "plot_quantile_heatmap",
     "plot_reliability",
     "plot_roc_curves",
     "plot_win_matrix",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from evalstats.report.section import Section
 from evalstats.report.sections.anomaly import defects_at_few_false_alarms
 from evalstats.report.sections.calibration import probabilities_as_frequencies
+from evalstats.report.sections.discontinuity import breaks_in_climate_records
 from evalstats.report.sections.discrimination import (
     countries_as_clusters,
     digits_by_class,
@@ -25,4 +26,5 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     length_controlled_win_rates,
     crowd_forecasts,
     defects_at_few_false_alarms,
+    breaks_in_climate_records,
 )
