@@ -1,5 +1,6 @@
 """The validated agents of one analysis: truths, forecasts and which steps count."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
+from evalstats.data.intake import missing_values
 from evalstats.errors import InputError
 from evalstats.trajectory.forecasts import AgentMixture, AgentSamples
 
@@ -68,23 +70,26 @@ def collect_agents(columns: Columns, *, mixtures_allowed: bool) -> Agents:
     ]
     steps = [_steps(row, truth, masks) for row, truth in enumerate(truths)]
     d = truths[0].shape[1]
-    for row, (truth, used) in enumerate(zip(truths, steps, strict=True)):
+    for row, truth in enumerate(truths):
         if truth.shape[1] != d:
             raise InputError(
                 f"trajectory has {truth.shape[1]} coordinates in row {row} but {d} in row 0"
             )
-        _require_finite("trajectory", row, truth[used])
+    _require_finite_truths(truths, steps)
     forecasts = {}
     models = columns.models["samples"]
     for name, column in models.items():
-        label = "samples" if len(models) == 1 else f"samples[{name!r}]"
-        if len(models) == 1 and name != "samples":
-            label = f"samples[{name!r}]"
+        label = sample_label(name, models)
         forecasts[name] = [
-            _forecast(label, row, item, truths[row].shape, steps[row], mixtures_allowed)
+            _forecast(label, row, item, truths[row].shape, mixtures_allowed)
             for row, item in enumerate(column)
         ]
     return Agents(truths, steps, forecasts)
+
+
+def sample_label(name: str, models: Collection[str]) -> str:
+    """How messages call the samples of one model."""
+    return "samples" if list(models) == ["samples"] else f"samples[{name!r}]"
 
 
 def _steps(row: int, truth: Array, masks: list[Array] | None) -> NDArray[np.int64]:
@@ -135,15 +140,26 @@ def _lists(item: object) -> object:
     return [_lists(part) for part in item] if isinstance(item, list | tuple) else item
 
 
-def _require_finite(label: str, row: int, values: Array) -> None:
-    if values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64)):
+def _require_finite_truths(truths: list[Array], steps: list[NDArray[np.int64]]) -> None:
+    # A sum is finite unless a number is not; masked cells may hold anything.
+    if np.isfinite(np.concatenate(truths).sum(dtype=np.float64)):
         return
-    count = int((~np.isfinite(values)).sum())
-    if count > 0:
-        raise InputError(
-            f"{label} has {count} infinite or missing values in one agent (first in row {row}): "
-            "pass finite numbers, or exclude cells by mask="
-        )
+    used = [truth[kept] for truth, kept in zip(truths, steps, strict=True)]
+    require_finite("trajectory", dict(enumerate(used)))
+
+
+def require_finite(label: str, suspects: Mapping[int, Array]) -> None:
+    """Refuse missing and infinite numbers among the rows given."""
+    missing = [row for row, values in suspects.items() if bool((values != values).any())]  # noqa: PLR0124 - NaN of any dtype
+    if missing:
+        raise missing_values(label, len(missing), missing[0])
+    for row, values in suspects.items():
+        count = int(np.isinf(values).sum()) if values.dtype.kind == "f" else 0
+        if count > 0:
+            raise InputError(
+                f"{label} has {count} infinite or missing values in one agent (first in row "
+                f"{row}): pass finite numbers, or exclude cells by mask="
+            )
 
 
 def _forecast(
@@ -151,7 +167,6 @@ def _forecast(
     row: int,
     item: object,
     shape: tuple[int, ...],
-    steps: NDArray[np.int64],
     mixtures_allowed: bool,
 ) -> Forecast:
     t, d = shape
@@ -177,5 +192,4 @@ def _forecast(
             f"{label} has {k} samples in row {row}: at least {d + 2} are needed to estimate a "
             f"covariance of {d} coordinates"
         )
-    _require_finite(label, row, values if len(steps) == t else values[:, steps])
     return AgentSamples(values, item.probability) if isinstance(item, AgentSamples) else values

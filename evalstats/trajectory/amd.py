@@ -53,7 +53,8 @@ class AMD(PairedForecasts, ForecastScore):
     max_components : int, optional
         Limit of the number of components; 4 for the reference, 5 for the robust fit.
     window_length : int, optional
-        Frames of a window, for blocks made from `start`; the number of steps by default.
+        Frames of a window, the number of steps by default. Blocks made from `start` are whole
+        windows, at least two, and as many as leave about 20 blocks.
     rng : int, SeedSequence, Generator or None, default 0
         Source of the k-means++ starts; a cell's stream depends on its samples only.
     inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
@@ -166,8 +167,8 @@ class AMD(PairedForecasts, ForecastScore):
         sample_weight : array-like (A,) or column name, optional
             Non-negative weights of the agents.
         cluster : array-like (A,) or column name, optional
-            What is sampled together, such as recordings. By default blocks of `window_length`
-            frames where `start` is given, else tracks, else scenes, else single agents.
+            What is sampled together, such as recordings. By default blocks of frames (see
+            `window_length`) where `start` is given, else tracks, scenes or single agents.
         by : array-like (A,) or column names, optional
             Fit separately in each group of agents (static, slow, fast) and stack the terms.
 

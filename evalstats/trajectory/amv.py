@@ -39,7 +39,8 @@ class AMV(PairedForecasts, ForecastScore):
     reg_covar : float, default 1e-6
         Variance added to every coordinate, in squared units of length.
     window_length : int, optional
-        Frames of a window, for blocks made from `start`; the number of steps by default.
+        Frames of a window, the number of steps by default. Blocks made from `start` are whole
+        windows, at least two, and as many as leave about 20 blocks.
     inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
         How the sampling distribution is obtained; "auto" is linearisation, clustered.
     level : float, default 0.95

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.estimator import Diagnosis
@@ -17,6 +18,9 @@ from evalstats.trajectory.scored import Plan, Scored
 
 FEW_SAMPLES = 50
 OVERLAP_SHARE = 0.5
+LEAST_WINDOWS = 2
+# With fewer clusters than this the variance itself is too uncertain.
+BLOCKS = 20
 
 
 def diagnose(models: Mapping[str, Scored], plan: Plan) -> list[Diagnosis]:
@@ -117,10 +121,22 @@ def overlap_message(columns: Columns, window: int) -> list[Diagnosis]:
     ]
 
 
-def cluster_remark(columns: Columns, window: int) -> list[str]:
+def block_length(start: NDArray[np.int64], window: int) -> int:
+    """Frames of a block: whole windows, at least two, and as many as leave about 20 blocks.
+
+    Windows that overlap the end of a block depend on those of the next one. The longer the block,
+    the smaller their share of its variance.
+    """
+    frames = int(start.max() - start.min()) + 1
+    if frames <= LEAST_WINDOWS * window:
+        return window
+    return window * max(LEAST_WINDOWS, frames // (BLOCKS * window))
+
+
+def cluster_remark(columns: Columns) -> list[str]:
     """What the clusters are, when the estimator chose them."""
     words = {
-        "start": f"blocks of {window} frames (from start=)",
+        "start": f"blocks of {columns.extra.get('block_frames')} frames (from start=)",
         "track": "tracks (from track=)",
         "scene": "scenes (from scene=); windows that overlap in time need cluster= or start=",
     }

@@ -220,13 +220,25 @@ def expectation(  # noqa: PLR0912 - the loops over lanes must see each other
             row = densities[k]
             for i in range(LANES):
                 top[i] = row[i] if row[i] > top[i] else top[i]
-        for k in range(m):
-            row = densities[k]
+        if m == 2:
+            # The larger of two is exp(0): one exponential per sample serves both.
+            second = densities[1]
             for i in range(LANES):
-                row[i] -= top[i]
-            exponentials(row, shift, bits)
+                work[i] = -abs(first[i] - second[i])
+            exponentials(work, shift, bits)
             for i in range(LANES):
-                total[i] += row[i]
+                ahead = first[i] >= second[i]
+                first[i] = 1.0 if ahead else work[i]
+                second[i] = work[i] if ahead else 1.0
+                total[i] = 1.0 + work[i]
+        else:
+            for k in range(m):
+                row = densities[k]
+                for i in range(LANES):
+                    row[i] -= top[i]
+                exponentials(row, shift, bits)
+                for i in range(LANES):
+                    total[i] += row[i]
         for i in range(LANES):
             height[i] += share[i] * top[i]
         if weighted:

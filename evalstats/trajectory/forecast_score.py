@@ -1,7 +1,7 @@
 """What AMD, AMV and TrajectoryScores share: intake of forecasts, clusters, states, views."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
@@ -17,8 +17,8 @@ from evalstats.estimator import Diagnosis
 from evalstats.inference.scales import ScaleName
 from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
-from evalstats.trajectory.agents import Agents, collect_agents, drop_unusable
-from evalstats.trajectory.diagnosis import cluster_remark, diagnose, overlap_message
+from evalstats.trajectory.agents import Agents, collect_agents, drop_unusable, sample_label
+from evalstats.trajectory.diagnosis import block_length, cluster_remark, diagnose, overlap_message
 from evalstats.trajectory.forecasts import read_mask, read_models, read_trajectory, require_axes
 from evalstats.trajectory.scored import Plan, Scored, joint_scores, score_model
 from evalstats.trajectory.state import columns_from_table, table_from_columns
@@ -87,12 +87,12 @@ class ForecastScore(MergeableEstimator):
         mask = read_mask(arguments.get("mask"), self.axes)
         read["mask"] = mask
         trajectory = read_trajectory(arguments.get("trajectory"), self.axes)
-        read["trajectory"] = drop_unusable(trajectory, mask)
         models = read_models(arguments.get("samples"), self.axes)
-        if isinstance(models, Mapping):
-            models = {name: drop_unusable(column, mask) for name, column in models.items()}
-        else:
-            models = drop_unusable(models, mask)
+        # Without omission, what is missing is found where the numbers are read anyway.
+        if self.nan_policy == "omit":
+            trajectory = drop_unusable(trajectory, mask)
+            models = _mapped(models, lambda column: drop_unusable(column, mask))
+        read["trajectory"] = trajectory
         read["samples"] = models
         return read
 
@@ -113,7 +113,7 @@ class ForecastScore(MergeableEstimator):
         """Compute every quantity of every model, before any weights or groups."""
         plan = self._plan()
         scored = {
-            name: score_model(agents, forecasts, plan)
+            name: score_model(sample_label(name, agents.forecasts), agents, forecasts, plan)
             for name, forecasts in agents.forecasts.items()
         }
         if self._joint and "scene" in single:
@@ -151,11 +151,14 @@ class ForecastScore(MergeableEstimator):
             if name not in columns.single:
                 continue
             column = columns.single[name]
+            frames = 0
             if name == "start":
-                column = (column - column.min()) // self._window(columns)
+                frames = block_length(column, self._window(columns))
+                column = (column - column.min()) // frames
             codes, labels = dense_codes(column)
             if len(labels) > 1:
-                return replace(columns, cluster=codes).with_columns(cluster_of=name)
+                clustered = replace(columns, cluster=codes)
+                return clustered.with_columns(cluster_of=name, block_frames=frames)
         return columns.with_columns(cluster_of=None)
 
     def _window(self, columns: Columns) -> int:
@@ -215,7 +218,7 @@ class ForecastScore(MergeableEstimator):
         return found
 
     def _remarks(self, columns: Columns) -> list[str]:
-        return cluster_remark(columns, self._window(columns))
+        return cluster_remark(columns)
 
     def _analytic_name(self, columns: Columns) -> str:
         if columns.cluster is not None:
@@ -396,6 +399,12 @@ def _objects(array: Array) -> NDArray[Any]:
     column = np.empty(len(array), dtype=object)
     column[:] = list(array)
     return column
+
+
+def _mapped(models: object, change: Callable[[object], object]) -> object:
+    if isinstance(models, Mapping):
+        return {name: change(column) for name, column in models.items()}
+    return change(models)
 
 
 def _scored(columns: Columns, model: str) -> Scored:

@@ -11,9 +11,11 @@ from evalstats.data.columns import Records
 from evalstats.inference.methods import RandomSource, random_key
 from evalstats.inference.resampling import parallel_map
 from evalstats.trajectory.agents import Agents, Forecast
-from evalstats.trajectory.cell_kernels import cell_moments, fit_cells, mixture_distances
+from evalstats.trajectory.cell_kernels import fit_cells, mixture_distances
 from evalstats.trajectory.forecasts import AgentMixture, AgentSamples
-from evalstats.trajectory.mixture_kernels import MASKED
+from evalstats.trajectory.mixture_kernels import MASKED, OK
+from evalstats.trajectory.moment_kernels import cell_moments
+from evalstats.trajectory.moments import measure_moments, require_finite_samples
 from evalstats.trajectory.score_kernels import (
     displacements,
     joint_energy,
@@ -52,6 +54,11 @@ class Plan:
     miss_threshold: float = 2.0
     miss_rule: str = "final"
     rng: RandomSource = 0
+
+    def beyond_moments(self) -> bool:
+        """Whether anything but the covariances is wanted."""
+        per_cell = self.distance or self.density or self.energy or self.crps
+        return per_cell or self.displacement or self.path_energy or self.variogram
 
     def fit_options(self) -> tuple[Any, ...]:
         """Arguments of the fitting kernel, from the kind of fit to the random key."""
@@ -113,9 +120,26 @@ class Chunk:
     agent_cells: NDArray[np.int64]
 
 
-def score_model(agents: Agents, forecasts: list[Forecast], plan: Plan) -> Scored:
-    """Compute everything that `plan` names for one model, in parallel chunks of agents."""
+def score_model(label: str, agents: Agents, forecasts: list[Forecast], plan: Plan) -> Scored:
+    """Compute everything that `plan` names for one model, in parallel chunks of agents.
+
+    Covariances come first: they tell where samples are not finite, at no cost of their own.
+    """
     fields = _empty_fields(agents, plan)
+    measure_moments(agents, forecasts, plan.reg_covar, fields["moments"])
+    chunks = _chunks(forecasts)
+    mixed = False
+    for rows in chunks:
+        mixed = mixed or any(isinstance(forecasts[row], AgentMixture) for row in rows)
+        if any(isinstance(forecasts[row], AgentSamples) for row in rows):
+            _measure_weighted(agents, forecasts, plan, rows, fields)
+    for row, item in enumerate(forecasts):
+        if not isinstance(item, AgentMixture):
+            fields["n_samples"][row] = _count(item)
+            fields["status"][row, agents.steps[row]] = OK
+    require_finite_samples(label, agents, forecasts, fields["moments"])
+    if not (mixed or plan.beyond_moments()):
+        return Scored(fields)
     work = sum(_size(item) for item in forecasts) * (FIT_WORK if plan.distance else 4)
     if plan.energy or plan.path_energy:
         work *= 10
@@ -123,8 +147,29 @@ def score_model(agents: Agents, forecasts: list[Forecast], plan: Plan) -> Scored
     def compute(rows: range) -> int:
         return _score_agents(agents, forecasts, plan, rows, fields)
 
-    refused = parallel_map(compute, _chunks(forecasts), work)
+    refused = parallel_map(compute, chunks, work)
     return Scored(fields, sum(refused))
+
+
+def _measure_weighted(
+    agents: Agents,
+    forecasts: list[Forecast],
+    plan: Plan,
+    rows: range,
+    fields: dict[str, NDArray[Any]],
+) -> None:
+    chunk = gather(agents, forecasts, rows)
+    moments = np.empty((len(chunk.truth), fields["moments"].shape[2]))
+    cell_moments(chunk.values, chunk.weights, chunk.offsets, float(plan.reg_covar), moments)
+    owner = np.repeat(np.arange(rows.start, rows.stop), np.diff(chunk.agent_cells))
+    step = np.concatenate([agents.steps[row] for row in rows])
+    fields["moments"][owner, step] = moments
+
+
+def _count(item: Forecast) -> int:
+    if isinstance(item, AgentMixture):
+        raise AssertionError("only called for samples")
+    return len(item.values if isinstance(item, AgentSamples) else item)
 
 
 def _size(item: Forecast) -> int:
@@ -214,12 +259,7 @@ def _score_agents(
     chunk = gather(agents, forecasts, rows)
     owner = np.repeat(np.arange(rows.start, rows.stop), np.diff(chunk.agent_cells))
     step = np.concatenate([agents.steps[row] for row in rows])
-    fields["n_samples"][rows.start : rows.stop] = np.diff(chunk.offsets)[chunk.agent_cells[:-1]]
-    fields["status"][owner, step] = 0
     n_cells, d = chunk.truth.shape
-    moments = np.empty((n_cells, d * (d + 1) // 2))
-    cell_moments(chunk.values, chunk.weights, chunk.offsets, float(plan.reg_covar), moments)
-    fields["moments"][owner, step] = moments
     refused = 0
     if plan.distance:
         fitted, refused = fit_chunk(chunk, plan)

@@ -112,7 +112,8 @@ class TrajectoryScores(PairedForecasts, ForecastScore):
     max_components : int, optional
         Limit of the number of components.
     window_length : int, optional
-        Frames of a window, for blocks made from `start`; the number of steps by default.
+        Frames of a window, the number of steps by default. Blocks made from `start` are whole
+        windows, at least two, and as many as leave about 20 blocks.
     rng : int, SeedSequence, Generator or None, default 0
         Source of the k-means++ starts.
     inference : "auto", Analytic, Bootstrap, Jackknife or NoInference

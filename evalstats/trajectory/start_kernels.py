@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from evalstats.kernels.compile import kernel
 from evalstats.kernels.random import philox
-from evalstats.trajectory.em_kernels import LANES, add_moments, component_densities
+from evalstats.trajectory.em_kernels import LANES, add_moments
 
 MAX_LLOYD = 300
 LLOYD_TOLERANCE = 1e-4
@@ -99,36 +99,76 @@ def assign_nearest(
     weight: NDArray[np.float64],
     m: int,
     centres: NDArray[np.float64],
-    identity: NDArray[np.float64],
     labels: NDArray[np.float64],
-    work: NDArray[np.float64],
-    densities: NDArray[np.float64],
+    distances: NDArray[np.float64],
     sums: NDArray[np.float64],
 ) -> bool:
-    """Label samples by their nearest centre, sum moments; whether a label changed. O(K m d)."""
-    changed = 0.0
+    """Label samples by their nearest centre and sum counts and steps; any change? O(K m d)."""
+    # One flag per lane: a single sum would be a chain of additions.
+    changed = np.zeros(LANES)
     sums[:m] = 0.0
-    top = np.empty(LANES)
+    lowest = np.empty(LANES)
     winner = np.empty(LANES)
     for block in range(y.shape[1] // LANES):
         start = block * LANES
         for k in range(m):
-            component_densities(y, start, centres[k], identity, 0.0, work, densities[k])
+            centre_distances(y, start, centres[k], distances[k])
+        first = distances[0]
         for i in range(LANES):
-            top[i] = densities[0, i]
+            lowest[i] = first[i]
             winner[i] = 0.0
         for k in range(1, m):
-            row = densities[k]
+            row = distances[k]
             code = float(k)
             for i in range(LANES):
-                winner[i] = code if row[i] > top[i] else winner[i]
-                top[i] = row[i] if row[i] > top[i] else top[i]
+                winner[i] = code if row[i] < lowest[i] else winner[i]
+                lowest[i] = row[i] if row[i] < lowest[i] else lowest[i]
         old = labels[start : start + LANES]
         for i in range(LANES):
-            changed += 1.0 if old[i] != winner[i] else 0.0
+            changed[i] = 1.0 if old[i] != winner[i] else changed[i]
+        for i in range(LANES):
             old[i] = winner[i]
-        add_hard_moments(y, start, weight, m, winner, centres, densities, sums)
-    return changed > 0.0
+        share = weight[start : start + LANES]
+        for k in range(m):
+            row = distances[k]
+            code = float(k)
+            for i in range(LANES):
+                row[i] = share[i] if winner[i] == code else 0.0
+            add_steps(y, start, centres[k], row, sums[k])
+    return changed.max() > 0.0
+
+
+@kernel
+def centre_distances(
+    y: NDArray[np.float64], start: int, centre: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Squared distances of one block from a centre. O(LANES d)."""
+    for i in range(LANES):
+        out[i] = 0.0
+    for row in range(y.shape[0]):
+        values = y[row, start : start + LANES]
+        middle = centre[row]
+        for i in range(LANES):
+            out[i] += (values[i] - middle) * (values[i] - middle)
+
+
+@kernel
+def add_steps(
+    y: NDArray[np.float64],
+    start: int,
+    centre: NDArray[np.float64],
+    share: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Add the counts of one block and its distances from the centre, by row. O(LANES d)."""
+    for i in range(LANES):
+        sums[i] += share[i]
+    for row in range(y.shape[0]):
+        values = y[row, start : start + LANES]
+        middle = centre[row]
+        lane = sums[(1 + row) * LANES : (2 + row) * LANES]
+        for i in range(LANES):
+            lane[i] += share[i] * (values[i] - middle)
 
 
 @kernel
@@ -172,8 +212,6 @@ def run_kmeans(
     d = y.shape[0]
     centres = np.empty((m, d))
     choose_centres(y, weight, n, m, start, key0, key1, centres)
-    identity = np.eye(d)
-    work = np.empty(LANES)
     labels[:] = -1.0
     variance = 0.0
     for row in range(d):
@@ -181,7 +219,7 @@ def run_kmeans(
             variance += y[row, i] * y[row, i]
     tolerance = LLOYD_TOLERANCE * variance / (n * d)
     for _ in range(MAX_LLOYD):
-        if not assign_nearest(y, weight, m, centres, identity, labels, work, densities, sums):
+        if not assign_nearest(y, weight, m, centres, labels, densities, sums):
             break
         moved = 0.0
         for k in range(m):
@@ -197,7 +235,7 @@ def run_kmeans(
                     centres[k, row] += shift
                     moved += shift * shift
         if moved <= tolerance:
-            assign_nearest(y, weight, m, centres, identity, labels, work, densities, sums)
+            assign_nearest(y, weight, m, centres, labels, densities, sums)
             break
 
 

@@ -341,8 +341,14 @@ def test_default_clusters(crowd):
     assert clusters(scene=scene)[0] == 5
     assert clusters(scene=scene, track=track)[0] == 7
     count, note = clusters(scene=scene, track=track, start=start)
-    assert count == 3
-    assert note == ["Clusters are blocks of 6 frames (from start=)."]
+    assert count == 2
+    assert note == ["Clusters are blocks of 12 frames (from start=)."]
+    # About 20 blocks of whole windows: 400 frames hold 3 windows of 6 frames each 22 times.
+    count, note = clusters(start=21 * np.arange(20))
+    assert (count, note) == (20, ["Clusters are blocks of 18 frames (from start=)."])
+    assert clusters(start=np.arange(20) // 2)[1] == [
+        "Clusters are blocks of 6 frames (from start=)."
+    ]
     assert clusters(scene=scene, cluster=scene % 2) == (2, [])
 
 
