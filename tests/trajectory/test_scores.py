@@ -1,4 +1,4 @@
-"""Definitions, invariances, weights, masks, inference and refusals of the trajectory scores."""
+"""Definitions, invariances, layouts, weights, masks and states of the trajectory scores."""
 
 import numpy as np
 import polars as pl
@@ -14,15 +14,6 @@ from tests.oracles import trajectory as oracle
 
 quiet = pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
 NONE = es.NoInference()
-
-
-@pytest.fixture
-def crowd(rng):
-    """3 steps of 20 agents in 5 scenes, K = 60, and a second model."""
-    truth = rng.normal(size=(3, 20, 2)).cumsum(axis=0)
-    first = truth + 0.5 * rng.normal(size=truth.shape) + rng.normal(size=(60, *truth.shape))
-    second = truth + 0.9 * rng.normal(size=truth.shape) + rng.normal(size=(60, *truth.shape))
-    return truth, {"a": first, "b": second}, np.repeat(np.arange(5), [2, 4, 3, 5, 6])
 
 
 # Definitions ------------------------------------------------------------------------------------
@@ -181,6 +172,44 @@ def test_axes_are_named(crowd, axes):
 
 
 @quiet
+def test_covariances_have_the_same_bits_in_every_layout(rng, monkeypatch):
+    """In place, copied, agent by agent, tile by tile; equal to numpy's."""
+    for d in (1, 2, 3):
+        truth, samples = np.zeros((3, 9, d)), 1e4 + rng.normal(size=(40, 3, 9, d))
+
+        def moments(given, truth=truth, **options):
+            cells = es.AMV(inference=NONE, **options).fit(truth, given).cells()
+            return cells.select("^covariance.*$").to_numpy()
+
+        expected = moments(samples)
+        plain = [
+            np.cov(samples[:, t, a].T, ddof=0).reshape(d, d) for a in range(9) for t in range(3)
+        ]
+        upper = np.array(plain)[:, *np.triu_indices(d)]
+        np.testing.assert_allclose(
+            expected - 1e-6 * np.eye(d)[np.triu_indices(d)], upper, atol=1e-10
+        )
+        truths = [truth[:, a] for a in range(9)]
+        separate = [samples[:, :, a].copy() for a in range(9)]
+        np.testing.assert_array_equal(moments(separate, truths), expected)
+        strided = np.repeat(samples, 2, axis=0)[::2]
+        np.testing.assert_array_equal(moments(strided), expected)
+        np.testing.assert_array_equal(moments(samples[::-1][::-1]), expected)
+        padded = np.zeros((40, 3, 9, d + 1))
+        padded[..., 1:] = samples
+        np.testing.assert_array_equal(moments(padded[..., 1:]), expected)
+        moved = samples.transpose(1, 2, 0, 3).copy()
+        np.testing.assert_array_equal(moments(moved, axes="TAKD"), expected)
+        moved = samples.transpose(3, 0, 1, 2).copy()
+        np.testing.assert_array_equal(
+            moments(moved, truth.transpose(2, 0, 1), axes="DKTA"), expected
+        )
+        with monkeypatch.context() as patched:
+            patched.setattr("evalstats.trajectory.moments.TILE", 4)
+            patched.setattr("evalstats.trajectory.moments.PIECE_NUMBERS", 200)
+            np.testing.assert_array_equal(moments(samples), expected)
+
+
 @pytest.mark.parametrize("layout", ["float32", "big-endian", "Fortran", "read-only", "mapped"])
 def test_layouts_of_arrays(crowd, layout, tmp_path):
     truth, samples, scene = crowd
@@ -305,341 +334,3 @@ def test_states_of_parts_with_clusters(crowd):
     np.testing.assert_allclose(merged.value, whole.value, rtol=1e-12)
     np.testing.assert_allclose(merged.standard_error, whole.standard_error, rtol=1e-9)
     assert merged.n_clusters == 5
-
-
-# Inference ----------------------------------------------------------------------------------------
-
-
-@quiet
-def test_influence_of_every_score_is_its_derivative(crowd, rng):
-    truth, samples, scene = crowd
-    for level in ("scene", "pooled", "cell", "track"):
-        estimator = es.TrajectoryScores(amv_level=level, length_unit="m")
-        weight = rng.uniform(0.5, 2.0, 20)
-        columns = estimator._columns(
-            {"trajectory": truth, "samples": samples, "scene": scene}, sample_weight=weight
-        )
-        prepared = estimator._prepare(columns)
-        influence = estimator._influence(prepared, weight)
-        for row in range(20):
-            step = 1e-5 * (np.arange(20) == row)
-            up, down = (estimator._evaluate(prepared, weight + s * step) for s in (1, -1))
-            np.testing.assert_allclose(influence[row], (up - down) / 2e-5, atol=1e-7)
-
-
-@quiet
-def test_default_clusters(crowd):
-    truth, samples, scene = crowd
-    track = np.arange(20) % 7
-    start = np.repeat([0, 3, 6, 9, 12], [2, 4, 3, 5, 6])
-
-    def clusters(**options):
-        estimate = es.AMD(window_length=6).fit(truth, samples, **options).estimate_
-        return estimate.n_clusters, [note for note in estimate.notes if "Clusters are" in note]
-
-    assert clusters() == (None, [])
-    assert clusters(scene=scene)[0] == 5
-    assert clusters(scene=scene, track=track)[0] == 7
-    count, note = clusters(scene=scene, track=track, start=start)
-    assert count == 2
-    assert note == ["Clusters are blocks of 12 frames (from start=)."]
-    # About 20 blocks of whole windows: 400 frames hold 3 windows of 6 frames each 22 times.
-    count, note = clusters(start=21 * np.arange(20))
-    assert (count, note) == (20, ["Clusters are blocks of 18 frames (from start=)."])
-    assert clusters(start=np.arange(20) // 2)[1] == [
-        "Clusters are blocks of 6 frames (from start=)."
-    ]
-    assert clusters(scene=scene, cluster=scene % 2) == (2, [])
-
-
-@pytest.mark.filterwarnings("ignore:.few-clusters")
-def test_overlapping_windows_are_warned_about(crowd):
-    truth, samples, scene = crowd
-    options = {"scene": scene, "start": 10 + 2 * scene}
-    estimator = es.AMD(window_length=6)
-    with pytest.warns(es.EvalstatsWarning, match=r"\[overlapping-windows\] 4 of 4 successive"):
-        estimator.fit(truth, samples, **options, cluster=scene)
-    with pytest.warns(es.EvalstatsWarning) as caught:
-        estimator.fit(truth, samples, **options)
-    assert not any("overlapping-windows" in str(item.message) for item in caught)
-
-
-@quiet
-def test_paired_tests(crowd):
-    truth, samples, scene = crowd
-    scores = es.TrajectoryScores(scores=["AMD", "AMV", "energy score"])
-    scores.fit(truth, samples, scene, start=10 * scene)
-    table = scores.permutation_test("a", "b", n_resamples=199)
-    compared = scores.estimate_.compare("a").filter(model="b")
-    np.testing.assert_allclose(table["estimate"], compared["estimate"], rtol=1e-12)
-    assert table["n_units"].to_list() == [5] * 3
-    # With 5 clusters there are 2^5 exchanges, and at least two are as extreme.
-    assert (table["p_value"] >= 1 / 32).all()
-    with pytest.raises(es.InputError, match="at least 10 windows"):
-        scores.diebold_mariano()
-    with pytest.raises(es.InputError, match="model='c' is no model"):
-        scores.permutation_test(model="c")
-
-
-@quiet
-def test_diebold_mariano_without_lags_is_the_t_test(rng):
-    from scipy.stats import ttest_1samp
-
-    truth = rng.normal(size=(2, 40, 2))
-    samples = {name: rng.normal(size=(50, 2, 40, 2)) * s for name, s in (("a", 1), ("b", 1.5))}
-    amd = es.AMD(max_components=1).fit(truth, samples, start=np.arange(40))
-    cells = amd.cells().group_by("model", "agent").agg(pl.col("distance").mean()).sort("agent")
-    a, b = (cells.filter(model=name)["distance"].to_numpy() for name in ("a", "b"))
-    row = amd.diebold_mariano(reference="b", model="a", lags=0).row(0, named=True)
-    expected = ttest_1samp(a - b, 0.0)
-    assert row["estimate"] == pytest.approx((a - b).mean(), rel=1e-12)
-    assert row["statistic"] == pytest.approx(expected.statistic, rel=1e-10)
-    assert row["p_value"] == pytest.approx(expected.pvalue, rel=1e-8)
-
-
-@quiet
-def test_sources_of_error(crowd):
-    truth, samples, scene = crowd
-    amd = es.AMD().fit(truth, samples, scene)
-    table = amd.error_sources(n_groups=5, n_starts=3)
-    assert table["source"].to_list() == ["finite data"] * 2 + ["finite K"] * 2 + ["EM starts"] * 2
-    assert (table["standard_error"] >= 0).all()
-    finite_k = table.filter(source="finite K")["standard_error"]
-    assert (finite_k > 0).all()
-    with pytest.raises(es.InputError, match="too few to leave out one of 2 groups"):
-        es.AMV().fit(truth[:, :4], samples["a"][:7, :, :4]).error_sources(n_groups=2)
-
-
-@quiet
-def test_mixture_is_the_one_that_was_measured(crowd):
-    truth, samples, _ = crowd
-    amd = es.AMD(fit="robust", inference=NONE).fit(truth, samples)
-    row = amd.cells().sort("n_components").row(-1, named=True)
-    cell = amd.mixture(row["model"], row["agent"], row["step"])
-    centre = cell["weights"] @ cell["means"]
-    value = path_distance(
-        len(cell["weights"]),
-        cell["weights"],
-        cell["means"],
-        cell["covariances"],
-        centre,
-        cell["truth"],
-        False,
-        False,
-    )
-    assert value == pytest.approx(row["distance"], rel=1e-9)
-    np.testing.assert_allclose(centre, cell["samples"].mean(axis=0), rtol=1e-9)
-    with pytest.raises(es.InputError, match="step=9 of agent 0 is no step that counts"):
-        amd.mixture("a", 0, 9)
-
-
-# Refusals and warnings ----------------------------------------------------------------------------
-
-
-def refused(message, estimator=None, **changes):
-    rng = np.random.default_rng(0)
-    arguments = {
-        "trajectory": rng.normal(size=(2, 5, 2)),
-        "samples": rng.normal(size=(60, 2, 5, 2)),
-        **changes,
-    }
-    with pytest.raises(es.InputError, match=message):
-        (estimator or es.AMD()).fit(**arguments)
-
-
-def holed(shape, place, value):
-    array = np.zeros(shape)
-    array[place] = value
-    return array
-
-
-def test_refusals():
-    refused(
-        r"trajectory has 1 missing value \(first in row 3\)",
-        trajectory=holed((2, 5, 2), (1, 3, 0), np.nan),
-    )
-    refused(
-        "trajectory has 1 infinite or missing values in one agent .first in row 3",
-        trajectory=holed((2, 5, 2), (1, 3, 0), np.inf),
-    )
-    refused(
-        r"samples has 1 missing value \(first in row 4\)",
-        samples=holed((60, 2, 5, 2), (7, 1, 4, 0), np.nan),
-    )
-    refused("samples has 3 samples in row 0: at least 4", samples=np.zeros((3, 2, 5, 2)))
-    refused(
-        "samples must have one column per model: 4 axes in the order KTAD",
-        samples=np.zeros((60, 2, 5)),
-    )
-    refused("a single coordinate is an axis of length 1", trajectory=np.zeros((2, 5)))
-    refused(
-        "samples has 3 steps of 2 coordinates in row 0, the trajectory 2 of 2",
-        samples=np.zeros((60, 3, 5, 2)),
-    )
-    refused("samples has 6 rows but trajectory has 5", samples=np.zeros((60, 2, 6, 2)))
-    refused("scene has 4 rows but trajectory has 5", scene=[0, 0, 1, 1])
-    refused("trajectory is empty", trajectory=np.zeros((2, 0, 2)))
-    refused("sample_weight is -1.0 in row 0", sample_weight=-np.ones(5))
-    refused("mask leaves no cell in row 2", mask=np.arange(5) != 2 * np.ones((2, 1)))
-    refused("mask has shape", mask=np.ones((3, 5), dtype=bool))
-    refused("start is 0.5 in row 1", start=[0, 0.5, 1, 2, 3])
-    refused("axes='KTA'", es.AMD(axes="KTA"))
-    refused("fit='best': choose 'reference' or 'robust'", es.AMD(fit="best"))
-    refused("compat='old'", es.AMD(compat="old"))
-    refused("amv_level='scenes'", es.AMV(amv_level="scenes"))
-    refused("reg_covar=0", es.AMV(reg_covar=0))
-    refused("max_components=0", es.AMD(max_components=0))
-    refused("window_length=0", es.AMD(window_length=0))
-    refused("scores: 'ADE20' is unknown", es.TrajectoryScores(scores=["ADE20"]))
-    refused(
-        "'joint minADE' is of whole scenes: pass scene=",
-        es.TrajectoryScores(scores=["joint minADE"]),
-    )
-    refused(
-        "samples is a masked array|samples.* is a masked",
-        samples=np.ma.MaskedArray(np.zeros((60, 2, 5, 2)), mask=False),
-    )
-
-
-def test_refused_mixtures_and_probabilities():
-    weights, means = np.ones((1, 2, 5)), np.zeros((1, 2, 5, 2))
-    good = np.tile(np.eye(2), (1, 2, 5, 1, 1))
-    refused(
-        "a covariance is not positive definite", samples=es.GaussianMixtures(weights, means, -good)
-    )
-    refused("all mixture weights are 0", samples=es.GaussianMixtures(0 * weights, means, good))
-    refused("covariances has shape", samples=es.GaussianMixtures(weights, means, good[:, :1]))
-    refused(
-        "mixtures have AMD and AMV only",
-        es.TrajectoryScores(),
-        samples=es.GaussianMixtures(weights, means, good),
-    )
-    refused(
-        "negative, not finite or all zero",
-        samples=es.WeightedSamples(np.zeros((60, 2, 5, 2)), -np.ones(60)),
-    )
-    refused(
-        "probability has shape", samples=es.WeightedSamples(np.zeros((60, 2, 5, 2)), np.ones(7))
-    )
-
-
-@pytest.mark.parametrize(
-    ("code", "change"),
-    [
-        ("coincident-samples", lambda s: 0 * s + 0.3),
-        ("regularised-cells", lambda s: 1e-5 * s),
-        ("few-samples", lambda s: s[:20]),
-        ("unequal-samples", lambda s: {"a": s, "b": s[:55]}),
-        (
-            "components-at-cap",
-            lambda s: s / 9 + 10 * ((np.arange(60) % 4) ** 2).reshape(-1, 1, 1, 1),
-        ),
-    ],
-)
-def test_warnings(code, change, rng):
-    samples = change(rng.normal(size=(60, 2, 5, 2)))
-    with pytest.warns(es.EvalstatsWarning) as caught:
-        es.AMD(inference=NONE).fit(np.zeros((2, 5, 2)), samples)
-    assert any(f"[{code}]" in str(item.message) for item in caught)
-
-
-def test_static_agents_depend_on_the_unit():
-    """100 coincident samples 0.1 m from the truth are 100 standard deviations of 1 mm away."""
-    samples = np.full((100, 1, 1, 2), 0.1)
-    samples[..., 1] = 0.0
-    with pytest.warns(es.EvalstatsWarning, match="coincident-samples"):
-        fitted = es.AMD(inference=NONE).fit(np.zeros((1, 1, 2)), samples)
-    assert fitted.estimate_.value[0] == pytest.approx(100.0, rel=1e-9)
-
-
-@pytest.mark.filterwarnings("ignore:.covariance-rank")
-def test_tied_eigenvalues_and_unit_dependence(crowd):
-    truth, samples, _ = crowd
-    noise = np.random.default_rng(0).normal(size=(400, 1, 50, 2))
-    with pytest.warns(es.EvalstatsWarning, match=r"\[eigenvalue-tie\]"):
-        es.AMV(amv_level="pooled").fit(np.zeros((1, 50, 2)), noise)
-    with pytest.warns(es.EvalstatsWarning, match=r"\[unit-dependent\].* m\^2"):
-        scores = es.TrajectoryScores(length_unit="m", scores=["AMD", "AMV"]).fit(truth, samples)
-    value = scores.estimate_.value
-    assert value[4] == pytest.approx((value[0] + value[1]) / 2)
-    assert scores.estimate_.terms["metric"][4] == "(AMD+AMV)/2"
-
-
-# Plots --------------------------------------------------------------------------------------------
-
-
-@quiet
-def test_plots_draw_the_numbers(crowd):
-    from evalstats.results import displays
-
-    truth, samples, scene = crowd
-    scores = es.TrajectoryScores(scores=["AMD", "AMV"]).fit(truth, samples, scene)
-    horizon = scores.horizon().to_frame()
-    with pytest.raises(es.InputError, match="filter one metric"):
-        displays.plot_horizon(horizon)
-    axes = displays.plot_horizon(horizon.filter(metric="AMD"), expected=1.25)
-    part = horizon.filter(metric="AMD", model="a")
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), part["estimate"])
-    axes = displays.plot_distance_spread(scores.estimate_)
-    value = scores.estimate_.value
-    np.testing.assert_allclose(axes.lines[0].get_xydata()[0], [value[1], value[0]])
-    with pytest.raises(es.InputError, match="lacks AMD or AMV of 'a'"):
-        displays.plot_distance_spread(scores.estimate_.select(metric="AMD"))
-    axes = displays.plot_distance_calibration(scores.cells())
-    assert len(axes.lines) == 3
-    drawn = displays.plot_cells([scores.mixture("a", 0, 1)], ["first"])
-    assert len(drawn) == 1
-    with pytest.raises(es.InputError, match="mixtures is empty"):
-        displays.plot_cells([])
-
-
-# Command line -------------------------------------------------------------------------------------
-
-
-def command(capsys, *words):
-    from evalstats.cli import app
-
-    with pytest.raises(SystemExit) as left:
-        app([str(word) for word in words])
-    shown = capsys.readouterr()
-    return left.value.code, shown.out + shown.err
-
-
-@quiet
-def test_npz_and_parquet_files(crowd, tmp_path, capsys):
-    truth, samples, scene = crowd
-    np.savez(tmp_path / "f.npz", gt=truth, a=samples["a"], b=samples["b"], scene=scene)
-    options = ("--trajectory", "gt", "--samples", "a", "b", "--scene", "scene", "--format", "csv")
-    code, shown = command(capsys, "amd", tmp_path / "f.npz", *options)
-    assert code == 0
-    expected = es.AMD().fit(truth, samples, scene).estimate_
-    values = pl.read_csv(shown.encode(), n_rows=2)["estimate"].to_numpy()
-    np.testing.assert_allclose(values, expected.value, rtol=1e-12)
-    turned = samples["a"].transpose(2, 0, 1, 3)
-    np.savez(tmp_path / "g.npz", gt=truth.transpose(1, 0, 2), a=turned, axes="AKTD")
-    code, again = command(
-        capsys, "amv", tmp_path / "g.npz", "--trajectory", "gt", "--samples", "a", "--format", "csv"
-    )
-    assert code == 0
-    assert "AMV" in again
-    pl.DataFrame({"gt": truth.transpose(1, 0, 2), "a": turned}).write_parquet(
-        tmp_path / "h.parquet"
-    )
-    code, parquet = command(
-        capsys,
-        "amv",
-        tmp_path / "h.parquet",
-        "--trajectory",
-        "gt",
-        "--samples",
-        "a",
-        "--format",
-        "csv",
-    )
-    assert (code, parquet) == (0, again)
-    np.savez(tmp_path / "bad.npz", gt=truth, a=samples["a"][:, :, :7])
-    code, shown = command(
-        capsys, "amd", tmp_path / "bad.npz", "--trajectory", "gt", "--samples", "a"
-    )
-    assert code == 2
-    assert "differ in their number of agents" in " ".join(shown.split())
