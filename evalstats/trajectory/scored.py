@@ -12,6 +12,7 @@ from evalstats.inference.methods import RandomSource, random_key
 from evalstats.inference.resampling import parallel_map
 from evalstats.trajectory.agents import Agents, Forecast
 from evalstats.trajectory.cell_kernels import fit_cells, mixture_distances
+from evalstats.trajectory.chunks import Chunk, chunked, forecast_size, gather, sample_count
 from evalstats.trajectory.forecasts import AgentMixture, AgentSamples
 from evalstats.trajectory.mixture_kernels import MASKED, OK
 from evalstats.trajectory.moment_kernels import cell_moments
@@ -25,8 +26,6 @@ from evalstats.trajectory.score_kernels import (
 
 Array = NDArray[np.float64]
 
-# Numbers that one chunk copies: small enough for the cache, large enough to hide the call.
-CHUNK_NUMBERS = 400_000
 # Cost of an EM fit per sample, in row operations, so that small fits use threads too.
 FIT_WORK = 200
 REFERENCE_COMPONENTS = 4
@@ -109,17 +108,6 @@ class Scored(Records):
         return self.fields[name]
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Samples of some agents, copied cell after cell."""
-
-    values: Array
-    weights: Array
-    offsets: NDArray[np.int64]
-    truth: Array
-    agent_cells: NDArray[np.int64]
-
-
 def score_model(label: str, agents: Agents, forecasts: list[Forecast], plan: Plan) -> Scored:
     """Compute everything that `plan` names for one model, in parallel chunks of agents.
 
@@ -127,7 +115,7 @@ def score_model(label: str, agents: Agents, forecasts: list[Forecast], plan: Pla
     """
     fields = _empty_fields(agents, plan)
     measure_moments(agents, forecasts, plan.reg_covar, fields["moments"])
-    chunks = _chunks(forecasts)
+    chunks = chunked(forecasts)
     mixed = False
     for rows in chunks:
         mixed = mixed or any(isinstance(forecasts[row], AgentMixture) for row in rows)
@@ -135,12 +123,12 @@ def score_model(label: str, agents: Agents, forecasts: list[Forecast], plan: Pla
             _measure_weighted(agents, forecasts, plan, rows, fields)
     for row, item in enumerate(forecasts):
         if not isinstance(item, AgentMixture):
-            fields["n_samples"][row] = _count(item)
+            fields["n_samples"][row] = sample_count(item)
             fields["status"][row, agents.steps[row]] = OK
     require_finite_samples(label, agents, forecasts, fields["moments"])
     if not (mixed or plan.beyond_moments()):
         return Scored(fields)
-    work = sum(_size(item) for item in forecasts) * (FIT_WORK if plan.distance else 4)
+    work = sum(forecast_size(item) for item in forecasts) * (FIT_WORK if plan.distance else 4)
     if plan.energy or plan.path_energy:
         work *= 10
 
@@ -164,29 +152,6 @@ def _measure_weighted(
     owner = np.repeat(np.arange(rows.start, rows.stop), np.diff(chunk.agent_cells))
     step = np.concatenate([agents.steps[row] for row in rows])
     fields["moments"][owner, step] = moments
-
-
-def _count(item: Forecast) -> int:
-    if isinstance(item, AgentMixture):
-        raise AssertionError("only called for samples")
-    return len(item.values if isinstance(item, AgentSamples) else item)
-
-
-def _size(item: Forecast) -> int:
-    if isinstance(item, AgentMixture):
-        return int(item.covariances.size)
-    return int(item.values.size if isinstance(item, AgentSamples) else item.size)
-
-
-def _chunks(forecasts: list[Forecast]) -> list[range]:
-    chunks = []
-    start = total = 0
-    for row, item in enumerate(forecasts):
-        total += _size(item)
-        if total >= CHUNK_NUMBERS or row == len(forecasts) - 1:
-            chunks.append(range(start, row + 1))
-            start, total = row + 1, 0
-    return chunks
 
 
 def _empty_fields(agents: Agents, plan: Plan) -> dict[str, NDArray[Any]]:
@@ -216,32 +181,6 @@ def _empty_fields(agents: Agents, plan: Plan) -> dict[str, NDArray[Any]]:
     }
     fields.update({name: np.full(n, np.nan) for name, wanted in per_agent.items() if wanted})
     return fields
-
-
-def gather(agents: Agents, forecasts: list[Forecast], rows: range) -> Chunk:
-    """Copy the unmasked samples of some agents into one contiguous block."""
-    blocks, weights, counts, cells = [], [], [], [0]
-    for row in rows:
-        item = forecasts[row]
-        if isinstance(item, AgentMixture):
-            raise AssertionError("mixtures are not gathered")
-        values = item.values if isinstance(item, AgentSamples) else item
-        steps = agents.steps[row]
-        used = values if len(steps) == values.shape[1] else values[:, steps]
-        block = np.ascontiguousarray(used.transpose(1, 0, 2), dtype=np.float64)
-        blocks.append(block.reshape(-1, block.shape[2]))
-        weight = item.probability if isinstance(item, AgentSamples) else np.ones(len(values))
-        weights.append(np.tile(np.asarray(weight, dtype=np.float64), len(steps)))
-        counts.extend([len(values)] * len(steps))
-        cells.append(cells[-1] + len(steps))
-    truth = np.concatenate([agents.truths[row][agents.steps[row]] for row in rows])
-    return Chunk(
-        np.concatenate(blocks),
-        np.concatenate(weights),
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        np.ascontiguousarray(truth, dtype=np.float64),
-        np.array(cells, dtype=np.int64),
-    )
 
 
 def _score_agents(
@@ -424,6 +363,6 @@ def joint_scores(
 
     order = np.argsort(scene, kind="stable")
     groups = np.split(order, np.cumsum(np.bincount(scene))[:-1])
-    work = sum(_size(item) for item in forecasts) * (10 if energy else 2)
+    work = sum(forecast_size(item) for item in forecasts) * (10 if energy else 2)
     parallel_map(compute, groups, work)
     return fields

@@ -135,7 +135,7 @@ def assign_nearest(
             for i in range(LANES):
                 row[i] = share[i] if winner[i] == code else 0.0
             add_steps(y, start, centres[k], row, sums[k])
-    return changed.max() > 0.0
+    return bool(changed.max() > 0.0)
 
 
 @kernel

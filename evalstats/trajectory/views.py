@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from evalstats.data.columns import Columns
 from evalstats.errors import InputError
 from evalstats.trajectory.agents import Agents, Forecast
+from evalstats.trajectory.chunks import gather, sample_count
 from evalstats.trajectory.forecasts import AgentMixture, AgentSamples
 from evalstats.trajectory.mixture_kernels import MASKED
-from evalstats.trajectory.scored import Plan, Scored, fit_chunk, gather
+from evalstats.trajectory.scored import Plan, Scored, fit_chunk
 
 Array = NDArray[np.float64]
 PER_CELL = (
@@ -124,7 +125,7 @@ def _sample_jackknife(estimator: Any, columns: Columns, agents: Agents, n_groups
     for name, items in agents.forecasts.items():
         if any(isinstance(item, AgentMixture) for item in items):
             raise InputError(f"samples[{name!r}] are mixtures, which have no error of finite K")
-        smallest = min(_count(item) for item in items)
+        smallest = min(sample_count(item) for item in items)
         if smallest - -(-smallest // n_groups) < agents.dimension + 2:
             raise InputError(
                 f"samples[{name!r}] has {smallest} samples of an agent: too few to leave out one "
@@ -142,14 +143,8 @@ def _sample_jackknife(estimator: Any, columns: Columns, agents: Agents, n_groups
     return np.asarray(np.sqrt((n_groups - 1) / n_groups * np.square(centred).sum(axis=0)))
 
 
-def _count(item: Forecast) -> int:
-    if isinstance(item, AgentMixture):
-        raise AssertionError("checked by the caller")
-    return len(item.values if isinstance(item, AgentSamples) else item)
-
-
 def _without(item: Forecast, group: int, n_groups: int) -> Forecast:
-    keep = np.arange(_count(item)) % n_groups != group
+    keep = np.arange(sample_count(item)) % n_groups != group
     if isinstance(item, AgentSamples):
         return AgentSamples(item.values[keep], item.probability[keep])
     if isinstance(item, AgentMixture):

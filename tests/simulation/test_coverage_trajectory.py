@@ -16,9 +16,13 @@ def test_clusters_cover_and_single_agents_do_not(population):
         if result.clusters == "agents as if independent":
             assert result.share < 0.85
         elif result.clusters == "blocks of one window":
-            assert 0.84 - slack < result.share < 0.96 + slack
+            # Neighbouring blocks depend, which costs a third of the variance.
+            assert 0.86 - slack < result.share < 0.94 + slack
+        elif result.clusters == "blocks by default":
+            # Blocks of three windows still lack a tenth of the variance.
+            assert 0.92 - slack < result.share < 0.95 + slack
         else:
-            assert 0.92 - slack < result.share < 0.97 + slack
+            assert 0.94 - slack < result.share < 0.96 + slack
 
 
 def test_report_has_a_row_per_result(tmp_path):

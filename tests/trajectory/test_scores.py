@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evalstats as es
-from evalstats.trajectory import scored
+from evalstats.trajectory import chunks, scored
 from evalstats.trajectory.distance_kernels import log_erf_difference, path_distance
 from evalstats.trajectory.em_kernels import exponentials
 from tests.oracles import trajectory as oracle
@@ -155,7 +155,7 @@ def test_same_bits_in_any_chunks_and_order(crowd, monkeypatch, rng):
     frame = mixed.cells().with_columns(pl.Series("agent", order[mixed.cells()["agent"].to_numpy()]))
     assert frame.sort("agent", "step").select(columns).equals(whole.cells().select(columns))
     for numbers in (1, 1000):
-        monkeypatch.setattr(scored, "CHUNK_NUMBERS", numbers)
+        monkeypatch.setattr(chunks, "CHUNK_NUMBERS", numbers)
         monkeypatch.setattr(scored, "FIT_WORK", 10**6)
         again = es.AMD(inference=NONE).fit(truth, samples, scene)
         assert again.cells().equals(whole.cells())
