@@ -175,10 +175,10 @@ def test_works_where_no_cache_location_is_writable(tmp_path):
 def test_kernel_falls_back_to_compiling_once(monkeypatch):
     real = policy.numba.njit
 
-    def refuses_to_cache(*, cache=False, **options):
+    def refuses_to_cache(*functions, cache=False, **options):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
+        return real(*functions, **options)
 
     monkeypatch.setattr(policy.numba, "njit", refuses_to_cache)
 

@@ -15,8 +15,8 @@ from evalstats.trajectory.moment_kernels import NARROW_TILE, TILE, sample_moment
 
 Array = NDArray[Any]
 
-# Numbers that one task reads: a millisecond or so.
-PIECE_NUMBERS = 1_000_000
+# Numbers that one task reads: a few milliseconds.
+PIECE_NUMBERS = 2_000_000
 # Row operations of one number, for the choice between one thread and several.
 WORK = 4
 

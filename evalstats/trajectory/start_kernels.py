@@ -66,9 +66,10 @@ def choose_centres(
     total = 0.0
     for i in range(n):
         total += weight[i]
-    index = weighted_index(weight, uniform(0, start, key0, key1) * total, n - 1)
+    position = 0
+    index = weighted_index(weight, uniform(position, start, key0, key1) * total, n - 1)
     squared_distances(y, index, nearest)
-    position = 1
+    position += 1
     centres[0] = y[:, index]
     for k in range(1, m):
         total = 0.0
