@@ -37,10 +37,10 @@ class Stack:
     def pieces(self) -> list["Stack"]:
         """An even number of parts of about `PIECE_NUMBERS` numbers."""
         total = len(self.rows) * self.first.size
-        n = len(self.rows) if total < 2 * PIECE_NUMBERS else -(-total // (2 * PIECE_NUMBERS)) * 2
-        if total < PIECE_NUMBERS or n == 0:
+        if total < PIECE_NUMBERS or len(self.rows) == 1:
             return [self]
-        edges = np.linspace(0, len(self.rows), min(n, len(self.rows)) + 1).astype(int)
+        n = min(2 * -(-total // (2 * PIECE_NUMBERS)), len(self.rows))
+        edges = np.linspace(0, len(self.rows), n + 1).astype(int)
         whole = self.view()
         return [Stack(self.rows[low:high], whole[low], self.step) for low, high in pairwise(edges)]
 
