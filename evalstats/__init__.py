@@ -45,7 +45,7 @@ _HOME = {
     "ace_nixon": "calibration.functions",
     "amd_amv": "trajectory.amd",
     "atomic_mistakes": "discrimination.mistakes",
-    "aupimo": "anomaly.aupimo",
+    "aupimo": "anomaly.per_image",
     "auprc": "discrimination.auprc",
     "aupro": "anomaly.aupro",
     "auroc": "discrimination.auroc",

@@ -1,5 +1,5 @@
 from evalstats.anomaly.aupimo import AUPIMO as AUPIMO
-from evalstats.anomaly.aupimo import aupimo as aupimo
+from evalstats.anomaly.per_image import aupimo as aupimo
 from evalstats.anomaly.aupro import AUPRO as AUPRO
 from evalstats.anomaly.aupro import aupro as aupro
 from evalstats.calibration.balance import BalanceScore as BalanceScore

@@ -71,6 +71,7 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "hosmer-lemeshow": "a test whose result depends on an arbitrary grouping",
         "impossible-events": "events happened that had probability zero, which costs infinity",
         "cancelling-errors": "errors of both signs cancel in a signed score",
+        "fixed-base-rate": "resampling within classes fixes the base rate of calibration",
         "near-calibrated": "bins near calibration, where an analytic standard error fails",
         "low-resolution": "too few normal pixels lie above the false positive rates of interest",
         "few-tail-images": "few normal images own the tail that sets the false positive rate",

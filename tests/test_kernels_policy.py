@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
@@ -70,6 +71,17 @@ for weight in (None, 1 + y, frozen):
 for cls in (es.BrierScore, es.LogLoss):
     cls().finalize(cls().partial(y, shares)), cls(target="multiclass").fit(y, {"m": table})
 es.LogLoss(clip=None).fit(y, np.where(y == 1, 0.0, shares), sample_weight=frozen)
+maps = (es.PlattScaling(), es.IsotonicRecalibration(), es.BetaCalibration())
+for p in (shares, shares.astype("f4"), table):
+    for kind in ("inductive", "cross"):
+        for one in (*maps, es.TemperatureScaling(), es.VennABERS(method=kind)):
+            for weight in (None, frozen):
+                labels = [0, 1, 2] if p.ndim == 2 else None
+                given = np.arange(120) % 3 if p.ndim == 2 else y
+                if not isinstance(one, es.TemperatureScaling) or p.ndim == 1:
+                    one.set_params(labels=labels).fit(p, given, weight).predict_proba(p)
+                    one.cross_fit(p, given, sample_weight=weight, cluster=np.arange(120) // 2)
+    es.SplitConformal(score="aps", randomized=True, labels=labels).cross_fit(p, given)
 masks = np.zeros((24, 16, 16), dtype=bool)
 masks[16:, 4:9, 4:9] = True
 maps = rng.normal(size=masks.shape) + 2 * masks
@@ -78,6 +90,10 @@ for dtype in ("f8", "f4", "f2", "i2"):
     for rate in ("mean", "max", "quantile"):
         es.aupimo(masks, given, fpr_bounds=(0.01, 0.2), shared_fpr=rate)
     es.aupro(list(masks), list(given))
+odd = masks[:, :15, :15].copy()
+odd.flags.writeable = False
+es.aupimo(odd, maps[:, :15, :15], fpr_bounds=(0.01, 0.2))
+es.rank_models(scores).pairwise()
 for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
     pimo = es.AUPIMO(fpr_bounds=[(0.01, 0.2), (0.1, 1.0)], inference=method).fit(masks, maps)
     es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)
@@ -180,7 +196,8 @@ def test_kernel_falls_back_to_compiling_once(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return real(*functions, **options)
 
-    monkeypatch.setattr(policy.numba, "njit", refuses_to_cache)
+    # numba itself uses njit when it compiles for the first time.
+    monkeypatch.setattr(policy, "numba", SimpleNamespace(njit=refuses_to_cache))
 
     def doubled(x: float) -> float:
         return 2.0 * x

@@ -109,6 +109,7 @@ def _choice(name: str, hint: Any, default: Any) -> Choice | None:
         return Choice(
             options | None if default is None else options,
             None if default is None else options(str(default)),
+            parse=None if all(isinstance(word, str) for word in words) else _one_of(words),
         )
     if float in plain and any(get_origin(member) is Literal for member in plain):
         return Choice(str, default, parse=_word_or_number)
@@ -124,6 +125,12 @@ def _choice(name: str, hint: Any, default: Any) -> Choice | None:
     if kind in (bool, int, float, str):
         return Choice(kind | None if optional else kind, default)
     return None
+
+
+def _one_of(words: list[Any]) -> Callable[[str], Any]:
+    """Turn the text of an option back into the member of a Literal that it stands for."""
+    meant = {str(word): word for word in words}
+    return lambda text: meant[text]
 
 
 def _word_or_number(text: str) -> str | float:
