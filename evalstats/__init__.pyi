@@ -1,7 +1,7 @@
 from evalstats.anomaly.aupimo import AUPIMO as AUPIMO
-from evalstats.anomaly.per_image import aupimo as aupimo
 from evalstats.anomaly.aupro import AUPRO as AUPRO
 from evalstats.anomaly.aupro import aupro as aupro
+from evalstats.anomaly.per_image import aupimo as aupimo
 from evalstats.calibration.balance import BalanceScore as BalanceScore
 from evalstats.calibration.binned_terms import murphy_decomposition as murphy_decomposition
 from evalstats.calibration.brier_score import BrierScore as BrierScore
