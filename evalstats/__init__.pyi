@@ -64,6 +64,15 @@ from evalstats.results.citations import citations as citations
 from evalstats.results.estimate import Estimate as Estimate
 from evalstats.results.model_ranks import ModelRanks as ModelRanks
 from evalstats.results.model_ranks import rank_models as rank_models
+from evalstats.trajectory.amd import AMD as AMD
+from evalstats.trajectory.amd import amd_amv as amd_amv
+from evalstats.trajectory.amv import AMV as AMV
+from evalstats.trajectory.forecasts import GaussianMixtures as GaussianMixtures
+from evalstats.trajectory.forecasts import WeightedSamples as WeightedSamples
+from evalstats.trajectory.frames import forecasts_from_frame as forecasts_from_frame
+from evalstats.trajectory.scores import TrajectoryScores as TrajectoryScores
+from evalstats.trajectory.scores import energy_score as energy_score
+from evalstats.trajectory.scores import min_ade_fde as min_ade_fde
 from evalstats.winrate.bradley_terry import BradleyTerry as BradleyTerry
 from evalstats.winrate.length_controlled import LengthControlledWinRate as LengthControlledWinRate
 from evalstats.winrate.wildbench import WildBenchReward as WildBenchReward

@@ -43,6 +43,12 @@ VERBS: dict[str, Verb] = {
         "discrimination.mistakes:MistakeAnalysis",
         "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
     ),
+    "amd": Verb("trajectory.amd:AMD", "Average Mahalanobis distance of truths from forecasts."),
+    "amv": Verb("trajectory.amv:AMV", "Average maximum eigenvalue: the spread of forecasts."),
+    "trajectory": Verb(
+        "trajectory.scores:TrajectoryScores",
+        "AMD, AMV, displacement errors and proper scores of forecasts.",
+    ),
     "brier-score": Verb(
         "calibration.brier_score:BrierScore", "Mean squared error of probabilities."
     ),

@@ -107,6 +107,25 @@ for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
     es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)
 pimo.curves(n_points=5), pimo.thresholds_at(n_resamples=4), pimo.diagnostics(), pimo.companions()
 pimo.finalize(pimo.stream(zip(masks, maps)))
+truth, drawn = rng.normal(size=(2, 6, 2)), rng.normal(size=(40, 2, 6, 2))
+drawn[:20, :, :3] += 5
+frozen = drawn.copy()
+frozen.flags.writeable = False
+place = np.arange(6) // 2
+weighted = es.WeightedSamples(drawn, np.ones(40))
+for given in (drawn, drawn.astype("f4"), frozen, drawn[::2], weighted):
+    for fit in ("reference", "robust"):
+        es.AMD(fit=fit, inference=es.NoInference()).fit(truth, given, scene=place)
+    es.AMV().fit(truth, given, scene=place), es.amd_amv(truth, given)
+    es.TrajectoryScores(inference=es.NoInference()).fit(truth, given, scene=place)
+es.AMD(axes="TAKD").fit(truth, drawn.transpose(1, 2, 0, 3), start=np.arange(6))
+es.AMD(axes="DKTA").fit(truth.transpose(2, 0, 1), drawn.transpose(3, 0, 1, 2))
+es.AMD().fit(rng.normal(size=(2, 6, 3)), rng.normal(size=(40, 2, 6, 3)))
+mixed = es.GaussianMixtures(
+    np.ones((1, 2, 6)), np.zeros((1, 2, 6, 2)), np.tile(np.eye(2), (1, 2, 6, 1, 1))
+)
+es.AMD(inference=es.Bootstrap(n_resamples=4, rng=0)).fit(truth, mixed)
+es.AMD(compat="reference", path_weight="density").fit(truth, drawn)
 kernels = {}
 for module in pkgutil.walk_packages(es.__path__, "evalstats."):
     if module.name in sys.modules:
@@ -180,10 +199,10 @@ def test_works_where_no_cache_location_is_writable(tmp_path):
 def test_kernel_falls_back_to_compiling_once(monkeypatch):
     real = policy.numba.njit
 
-    def refuses_to_cache(*, cache=False, **options):
+    def refuses_to_cache(*functions, cache=False, **options):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
+        return real(*functions, **options)
 
     # numba itself uses njit when it compiles for the first time.
     monkeypatch.setattr(policy, "numba", SimpleNamespace(njit=refuses_to_cache))

@@ -19,18 +19,28 @@ from evalstats.results.rdd_display import (
     plot_quantile_heatmap,
 )
 from evalstats.results.reliability_display import plot_reliability
+from evalstats.results.trajectory_display import (
+    plot_cells,
+    plot_distance_calibration,
+    plot_distance_spread,
+    plot_horizon,
+)
 from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 
 __all__ = [
     "plot_average_ranks",
     "plot_bandwidth_path",
+    "plot_cells",
     "plot_differences",
     "plot_discontinuity",
+    "plot_distance_calibration",
+    "plot_distance_spread",
     "plot_distributions",
     "plot_effect_curve",
     "plot_estimates",
     "plot_fairness_path",
     "plot_groups",
+    "plot_horizon",
     "plot_image_scores",
     "plot_interactions",
     "plot_leaderboard",

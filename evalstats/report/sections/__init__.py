@@ -14,6 +14,7 @@ from evalstats.report.sections.discrimination import (
     results_by_subgroup,
 )
 from evalstats.report.sections.fairness import fair_motor_tariff
+from evalstats.report.sections.trajectory import crowd_forecasts
 from evalstats.report.sections.winrate import length_controlled_win_rates
 
 SECTIONS: tuple[Callable[[], Section], ...] = (
@@ -25,6 +26,7 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     probabilities_as_frequencies,
     length_controlled_win_rates,
     fair_motor_tariff,
+    crowd_forecasts,
     defects_at_few_false_alarms,
     breaks_in_climate_records,
 )
