@@ -6,6 +6,14 @@ from evalstats.calibration.functions import balance_score as balance_score
 from evalstats.calibration.functions import calibration_error as calibration_error
 from evalstats.calibration.functions import calibration_summary as calibration_summary
 from evalstats.calibration.functions import ece as ece
+from evalstats.detection.average_precision import AveragePrecision as AveragePrecision
+from evalstats.detection.average_precision import average_precision as average_precision
+from evalstats.detection.files import read_detections as read_detections
+from evalstats.detection.files import read_ground_truth as read_ground_truth
+from evalstats.detection.pooled import PooledAveragePrecision as PooledAveragePrecision
+from evalstats.detection.pooled import pooled_average_precision as pooled_average_precision
+from evalstats.detection.records import Detections as Detections
+from evalstats.detection.records import GroundTruth as GroundTruth
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

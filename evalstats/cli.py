@@ -46,6 +46,11 @@ VERBS: dict[str, Verb] = {
     "calibration-error": Verb(
         "calibration.calibration_error:CalibrationError", "Binned calibration error (ECE)."
     ),
+    "detection": Verb(
+        "detection.command:detection",
+        "AP of object detectors: COCO, LVIS, AP-Fixed and AP-Pool.",
+        ("AveragePrecision", "PooledAveragePrecision"),
+    ),
     "winrate": Verb(
         "winrate.length_controlled:LengthControlledWinRate",
         "Win rate against a baseline, controlled for length.",

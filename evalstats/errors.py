@@ -60,6 +60,12 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "covariance-rank": "fewer units than terms: the joint covariance is singular",
         "cancelling-errors": "errors of both signs cancel in a signed score",
         "near-calibrated": "bins near calibration, where an analytic standard error fails",
+        "no-detections": "a detector found nothing at all",
+        "unknown-category": "detections of categories that the ground truth does not list",
+        "zero-area": "objects or detections without area were dropped",
+        "tied-scores": "tied scores make average precision depend on the order of images",
+        "few-objects": "too few objects of a category for an unbiased average precision",
+        "capped-detections": "detections seem cut at a number per image that the metric forbids",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

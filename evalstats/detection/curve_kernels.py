@@ -15,8 +15,12 @@ SPACING = 2.220446049250313e-16
 
 @kernel
 def count_events(
-    offsets: Codes, rows: Codes, hits: NDArray[np.uint32], ignored: NDArray[np.uint32],
-    counts: Codes, last: Codes,
+    offsets: Codes,
+    rows: Codes,
+    hits: NDArray[np.uint32],
+    ignored: NDArray[np.uint32],
+    counts: Codes,
+    last: Codes,
 ) -> None:
     """Hits and ignored detections per group and threshold; last hit of each. O(D x T)."""
     n_thresholds = counts.shape[1]
@@ -34,8 +38,15 @@ def count_events(
 
 @kernel
 def fill_events(
-    offsets: Codes, rows: Codes, last: Codes, hits: NDArray[np.uint32],
-    ignored: NDArray[np.uint32], score: Array, block: bool, event_offsets: Codes, event: Ints,
+    offsets: Codes,
+    rows: Codes,
+    last: Codes,
+    hits: NDArray[np.uint32],
+    ignored: NDArray[np.uint32],
+    score: Array,
+    block: bool,
+    event_offsets: Codes,
+    event: Ints,
     event_end: Ints,
 ) -> None:
     """Write events (position, or its complement when ignored) and where each counts. O(D x T)."""
@@ -72,9 +83,22 @@ def fill_events(
 
 @kernel
 def weighted_curves(
-    offsets: Codes, image: Ints, category: Ints, event_offsets: Codes, event: Ints,
-    event_end: Ints, truth_image: Ints, truth_category: Ints, truth_group: Ints, weight: Array,
-    category_weight: Array, grid: Array, n: Array, ap: Array, recall: Array, curve: Array,
+    offsets: Codes,
+    image: Ints,
+    category: Ints,
+    event_offsets: Codes,
+    event: Ints,
+    event_end: Ints,
+    truth_image: Ints,
+    truth_category: Ints,
+    truth_group: Ints,
+    weight: Array,
+    category_weight: Array,
+    grid: Array,
+    n: Array,
+    ap: Array,
+    recall: Array,
+    curve: Array,
 ) -> None:
     """Interpolated average precision and recall of each group and threshold.
 

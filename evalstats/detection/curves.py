@@ -77,7 +77,15 @@ def curve_set(
     event = np.empty(event_offsets[-1], dtype=np.int32)
     event_end = np.empty(event_offsets[-1], dtype=np.int32)
     fill_events(
-        offsets, rows, last, hits, ignored, matches.score, ties == "block", event_offsets, event,
+        offsets,
+        rows,
+        last,
+        hits,
+        ignored,
+        matches.score,
+        ties == "block",
+        event_offsets,
+        event,
         event_end,
     )
     needed = last + 1
@@ -123,10 +131,21 @@ def curve_values(
     n, ap, recall = np.empty(curves.n_groups), np.empty(shape), np.empty(shape)
     curve = np.full((*shape, len(GRID)) if with_curves else (0, 0, 0), np.nan)
     weighted_curves(
-        curves.offsets, curves.image, curves.category, curves.event_offsets, curves.event,
-        curves.event_end, curves.truth_image, curves.truth_category, curves.truth_group,
+        curves.offsets,
+        curves.image,
+        curves.category,
+        curves.event_offsets,
+        curves.event,
+        curves.event_end,
+        curves.truth_image,
+        curves.truth_category,
+        curves.truth_group,
         np.ascontiguousarray(weight, dtype=np.float64),
         curves.ones if category_weight is None else category_weight,
-        GRID, n, ap, recall, curve,
+        GRID,
+        n,
+        ap,
+        recall,
+        curve,
     )
     return CurveValues(n, ap, recall, curve)

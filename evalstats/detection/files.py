@@ -66,10 +66,13 @@ def read_ground_truth(
     Examples
     --------
     >>> import evalstats as es
-    >>> truth = es.read_ground_truth({
-    ...     "images": [{"id": 7}, {"id": 3}], "categories": [{"id": 1}],
-    ...     "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 9, 9]}],
-    ... })
+    >>> truth = es.read_ground_truth(
+    ...     {
+    ...         "images": [{"id": 7}, {"id": 3}],
+    ...         "categories": [{"id": 1}],
+    ...         "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 9, 9]}],
+    ...     }
+    ... )
     >>> truth.image_ids.tolist()
     [3, 7]
     """
@@ -79,8 +82,9 @@ def read_ground_truth(
     for key in ("images", "annotations", "categories"):
         if key not in document:
             raise InputError(f"ground_truth has no {key!r}: pass COCO or LVIS json")
-    images, annotations = (_Table(f"ground_truth {key}", document[key])
-                           for key in ("images", "annotations"))
+    images, annotations = (
+        _Table(f"ground_truth {key}", document[key]) for key in ("images", "annotations")
+    )
     categories = _categories(_Table("ground_truth categories", document["categories"]))
     image_id = images.integers("id")
     _require_unique(image_id, "ground_truth images")
@@ -95,8 +99,9 @@ def read_ground_truth(
     _refuse_unknown(category < 0, annotations.integers("category_id"), "category_id")
     rows = np.argsort(image, kind="stable")
     box = _boxes(annotations, box_format, "ground_truth annotations", required=iou_type == "bbox")
-    size = np.column_stack([images.integers(side, np.zeros(len(images), int))
-                            for side in ("height", "width")])
+    size = np.column_stack(
+        [images.integers(side, np.zeros(len(images), int)) for side in ("height", "width")]
+    )
     masks = None
     if iou_type == "segm":
         segmentations = annotations.values("segmentation")
@@ -157,10 +162,14 @@ def read_detections(
     Examples
     --------
     >>> import evalstats as es
-    >>> found = es.read_detections({
-    ...     "image_id": [1, 1], "category_id": [3, 3], "score": [0.2, 0.9],
-    ...     "bbox": [[0, 0, 5, 5], [1, 1, 5, 5]],
-    ... })
+    >>> found = es.read_detections(
+    ...     {
+    ...         "image_id": [1, 1],
+    ...         "category_id": [3, 3],
+    ...         "score": [0.2, 0.9],
+    ...         "bbox": [[0, 0, 5, 5], [1, 1, 5, 5]],
+    ...     }
+    ... )
     >>> len(found), len(found.score)
     (1, 2)
     """
@@ -356,8 +365,9 @@ def _boxes(table: _Table, box_format: BoxFormat, label: str, *, required: bool) 
 def _box_column(table: _Table, label: str) -> Array:
     values = table.values("bbox")
     if table.frame is not None:
-        series = pl.Series(values.to_list() if not hasattr(values, "to_polars") else
-                           values.to_polars())
+        series = pl.Series(
+            values.to_list() if not hasattr(values, "to_polars") else values.to_polars()
+        )
         if isinstance(series.dtype, pl.List | pl.Array):
             lengths = series.list.len() if isinstance(series.dtype, pl.List) else None
             if lengths is None or bool((lengths == 4).all()):
@@ -397,8 +407,9 @@ def _categories(table: _Table) -> Categories:
     _require_unique(ids, "ground_truth categories")
     order = np.argsort(ids)
     names = (
-        [str(name) for name in table.values("name")] if table.has("name") else
-        [str(number) for number in ids.tolist()]
+        [str(name) for name in table.values("name")]
+        if table.has("name")
+        else [str(number) for number in ids.tolist()]
     )
     frequency = np.full(len(ids), -1, dtype=np.int64)
     if table.has("frequency"):

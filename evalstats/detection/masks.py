@@ -43,7 +43,11 @@ class Masks:
 
     def __getitem__(self, rows: NDArray[np.int64]) -> "Masks":
         return Masks(
-            self.runs, self.start[rows], self.stop[rows], self.size[rows], self.area[rows],
+            self.runs,
+            self.start[rows],
+            self.stop[rows],
+            self.size[rows],
+            self.area[rows],
             self.box[rows],
         )
 

@@ -149,9 +149,27 @@ def match_images(
                     ignored[a, d] = every if outside or lenient[d] else none
             if g1 > g0:
                 _match_group(
-                    d0, d1, g0, g1, box, truth_box, truth_area, truth_ignore, truth_crowd,
-                    use_masks, runs, spans, mask_area, truth_runs, truth_spans, truth_mask_area,
-                    thresholds, ranges, hits, ignored, match,
+                    d0,
+                    d1,
+                    g0,
+                    g1,
+                    box,
+                    truth_box,
+                    truth_area,
+                    truth_ignore,
+                    truth_crowd,
+                    use_masks,
+                    runs,
+                    spans,
+                    mask_area,
+                    truth_runs,
+                    truth_spans,
+                    truth_mask_area,
+                    thresholds,
+                    ranges,
+                    hits,
+                    ignored,
+                    match,
                 )
             d0 = d1
             g0 = g1
@@ -185,8 +203,21 @@ def _match_group(
     nd, ng = d1 - d0, g1 - g0
     iou = np.empty((nd, ng))
     largest = fill_iou(
-        d0, d1, g0, g1, box, truth_box, truth_crowd, use_masks, runs, spans, mask_area,
-        truth_runs, truth_spans, truth_mask_area, iou,
+        d0,
+        d1,
+        g0,
+        g1,
+        box,
+        truth_box,
+        truth_crowd,
+        use_masks,
+        runs,
+        spans,
+        mask_area,
+        truth_runs,
+        truth_spans,
+        truth_mask_area,
+        iou,
     )
     n_thresholds, n_areas = len(thresholds), len(ranges)
     flags = np.empty((n_areas, ng), dtype=np.uint8)

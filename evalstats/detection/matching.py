@@ -90,7 +90,7 @@ def _match(truth: GroundTruth, detections: Detections, settings: MatchSettings) 
     k, n = len(truth.categories.ids), len(truth)
     image = detections.image
     category = truth.categories.positions(detections.category_id)
-    in_file = _file_order(detections.row)
+    in_file = file_order(detections.row)
     by_score = in_file[np.argsort(-detections.score[in_file], kind="stable")]
     image_rank, category_rank = np.empty_like(image), np.empty_like(image)
     sort_kernels.ranks_within(by_score, image, n, image_rank)
@@ -119,11 +119,26 @@ def _match(truth: GroundTruth, detections: Detections, settings: MatchSettings) 
     rows = _truth_rows(truth, settings, k)
     score = detections.score[chosen]
     base = Matches(
-        settings, n, k, chosen, image[chosen], category[chosen], score,
-        image_rank[chosen], category_rank[chosen], group_rank,
-        np.empty((0, 0), np.uint32), np.empty((0, 0), np.uint32), np.empty((0, 0), np.int32),
-        rows, np.repeat(np.arange(n), np.diff(truth.offsets))[rows], truth.category[rows],
-        np.empty((0, 0), bool), np.argsort(-score, kind="stable"), n_unknown, n_zero,
+        settings,
+        n,
+        k,
+        chosen,
+        image[chosen],
+        category[chosen],
+        score,
+        image_rank[chosen],
+        category_rank[chosen],
+        group_rank,
+        np.empty((0, 0), np.uint32),
+        np.empty((0, 0), np.uint32),
+        np.empty((0, 0), np.int32),
+        rows,
+        np.repeat(np.arange(n), np.diff(truth.offsets))[rows],
+        truth.category[rows],
+        np.empty((0, 0), bool),
+        np.argsort(-score, kind="stable"),
+        n_unknown,
+        n_zero,
     )
     return _run(base, truth, detections, offsets, area[chosen], lenient[chosen])
 
@@ -158,10 +173,30 @@ def _run(
 
     def block(limits: tuple[int, int]) -> None:
         match_images(
-            *limits, offsets, base.category, box, area, lenient, truth_offsets,
-            base.truth_category, truth_box, truth_area, ignore, crowd, segm, runs, spans,
-            mask_area, truth_runs, truth_spans, truth_mask_area, thresholds, RANGES, hits,
-            ignored, match,
+            *limits,
+            offsets,
+            base.category,
+            box,
+            area,
+            lenient,
+            truth_offsets,
+            base.truth_category,
+            truth_box,
+            truth_area,
+            ignore,
+            crowd,
+            segm,
+            runs,
+            spans,
+            mask_area,
+            truth_runs,
+            truth_spans,
+            truth_mask_area,
+            thresholds,
+            RANGES,
+            hits,
+            ignored,
+            match,
         )
 
     edges = np.linspace(0, len(truth), BLOCKS + 1).astype(int).tolist()
@@ -195,9 +230,11 @@ def _shapes(
     box: Array | None, masks: Masks | None, rows: Codes, segm: bool
 ) -> tuple[Array, NDArray[np.uint32], Codes, Array]:
     if not segm:
-        assert box is not None  # noqa: S101
+        assert box is not None
         return (
-            np.ascontiguousarray(box[rows]), np.zeros(1, np.uint32), np.zeros((1, 2), np.int64),
+            np.ascontiguousarray(box[rows]),
+            np.zeros(1, np.uint32),
+            np.zeros((1, 2), np.int64),
             np.zeros(1),
         )
     if masks is None:
@@ -248,7 +285,7 @@ def sorted_by(order: Codes, key: Codes, n_keys: int) -> tuple[Codes, Codes]:
     return out, offsets
 
 
-def _file_order(row: Codes) -> Codes:
+def file_order(row: Codes) -> Codes:
     if len(row) < 2 or bool((np.diff(row) > 0).all()):
         return np.arange(len(row))
     return np.argsort(row, kind="stable")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.data.columns import Records
+from evalstats.data.columns import Columns, Records
 from evalstats.detection.masks import Masks
 from evalstats.errors import InputError
 
@@ -59,10 +59,13 @@ class GroundTruth(Records):
     Examples
     --------
     >>> import evalstats as es
-    >>> truth = es.read_ground_truth({
-    ...     "images": [{"id": 1}], "categories": [{"id": 1, "name": "cat"}],
-    ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}],
-    ... })
+    >>> truth = es.read_ground_truth(
+    ...     {
+    ...         "images": [{"id": 1}],
+    ...         "categories": [{"id": 1, "name": "cat"}],
+    ...         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}],
+    ...     }
+    ... )
     >>> len(truth)
     1
     """
@@ -211,3 +214,17 @@ def aligned(detections: Detections, truth: GroundTruth, label: str) -> Detection
     source = np.full(len(truth), len(detections.image_ids), dtype=np.int64)
     source[present] = order[inside[present]]
     return replace(extended[source], image_ids=truth.image_ids)
+
+
+def truth_of(columns: Columns) -> GroundTruth:
+    """Narrow the type of the first role."""
+    truth: Any = columns.single["ground_truth"]
+    if not isinstance(truth, GroundTruth):
+        raise AssertionError("_read returns GroundTruth")
+    return truth
+
+
+def detections_of(columns: Columns) -> dict[str, Detections]:
+    """Narrow the type of the second role."""
+    found: Any = columns.models["detections"]
+    return dict(found)

@@ -215,8 +215,15 @@ def _third_moments(blocks: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
 
 
 def _undefined_rows(values: NDArray[np.float64], problem: Problem) -> NDArray[np.bool_]:
-    """Replicates in which a statistic is undefined that the full data define."""
+    """Replicates in which a statistic is undefined that the full data define.
+
+    Where the problem asks for it, terms that are often undefined are blanked in `values` instead.
+    """
     known = np.isfinite(problem.value)
+    if problem.blank_undefined:
+        rare = (~np.isfinite(values)).mean(axis=0) > WARN_FAILED
+        values[:, rare] = np.nan
+        known = known & ~rare
     return np.asarray(~np.isfinite(values[:, known]).all(axis=1))
 
 

@@ -49,6 +49,9 @@ class Problem:
     truth : float64 array (k,) or None
         The statistic of the data seen as a population, where that is not the estimate because the
         estimator corrects a bias of finite samples; replicates scatter around it.
+    blank_undefined : bool
+        Terms that are undefined in more than a few replicates get no standard error, instead of
+        being refused or of costing the other terms their replicates.
     """
 
     units: Units
@@ -56,6 +59,7 @@ class Problem:
     value: NDArray[np.float64]
     independent_parts: bool
     truth: NDArray[np.float64] | None = None
+    blank_undefined: bool = False
 
     @property
     def replicate_truth(self) -> NDArray[np.float64]:
