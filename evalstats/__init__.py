@@ -11,8 +11,15 @@ _HOME = {
     "BalanceScore": "calibration.balance",
     "Bootstrap": "inference.methods",
     "BradleyTerry": "winrate.bradley_terry",
+    "BrierScore": "calibration.brier_score",
     "CalibrationError": "calibration.calibration_error",
+<<<<<<< HEAD
     "Detections": "detection.records",
+    "DetectionStream": "detection.streaming",
+    "calibrate_scores": "detection.score_calibration",
+=======
+    "CalibrationSlope": "calibration.slope",
+>>>>>>> recal
     "Estimate": "results.estimate",
     "Estimator": "estimator",
     "EvalstatsWarning": "errors",
@@ -20,9 +27,14 @@ _HOME = {
     "InputError": "errors",
     "Jackknife": "inference.methods",
     "LengthControlledWinRate": "winrate.length_controlled",
+    "LogLoss": "calibration.log_loss",
     "MistakeAnalysis": "discrimination.mistakes",
     "NoInference": "inference.methods",
+<<<<<<< HEAD
     "PooledAveragePrecision": "detection.pooled",
+=======
+    "ReliabilityDiagram": "calibration.reliability",
+>>>>>>> recal
     "WildBenchReward": "winrate.wildbench",
     "WildBenchScore": "winrate.wildbench",
     "WinRate": "winrate.win_rate",
@@ -33,13 +45,24 @@ _HOME = {
     "auroc": "discrimination.auroc",
     "average_precision": "detection.average_precision",
     "balance_score": "calibration.functions",
+    "brier_score": "calibration.brier_score",
     "calibration_error": "calibration.functions",
+    "calibration_regression": "calibration.slope",
     "calibration_summary": "calibration.functions",
     "citations": "results.citations",
+    "corp_decomposition": "calibration.corp",
     "ece": "calibration.functions",
+<<<<<<< HEAD
     "pooled_average_precision": "detection.pooled",
     "read_detections": "detection.files",
     "read_ground_truth": "detection.files",
+=======
+    "hosmer_lemeshow_test": "calibration.forecast_tests",
+    "log_loss": "calibration.log_loss",
+    "murphy_decomposition": "calibration.binned_terms",
+    "smooth_calibration_error": "calibration.smooth_error",
+    "spiegelhalter_test": "calibration.forecast_tests",
+>>>>>>> recal
     "win_rate": "winrate.win_rate",
 }
 

@@ -40,6 +40,17 @@ VERBS: dict[str, Verb] = {
         "discrimination.mistakes:MistakeAnalysis",
         "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
     ),
+    "brier-score": Verb(
+        "calibration.brier_score:BrierScore", "Mean squared error of probabilities."
+    ),
+    "log-loss": Verb("calibration.log_loss:LogLoss", "Logarithmic score of probabilities."),
+    "reliability": Verb(
+        "calibration.reliability:ReliabilityDiagram",
+        "Miscalibration and discrimination of probabilities.",
+    ),
+    "calibration-slope": Verb(
+        "calibration.slope:CalibrationSlope", "Slope and intercept of a logistic recalibration."
+    ),
     "balance-score": Verb(
         "calibration.balance:BalanceScore", "Accuracy minus mean confidence of probabilities."
     ),

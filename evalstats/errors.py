@@ -58,6 +58,8 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "few-items": "too few judgements for the number of coefficients",
         "no-overlap": "all values of a mediator lie on one side of the baseline's",
         "covariance-rank": "fewer units than terms: the joint covariance is singular",
+        "hosmer-lemeshow": "a test whose result depends on an arbitrary grouping",
+        "impossible-events": "events happened that had probability zero, which costs infinity",
         "cancelling-errors": "errors of both signs cancel in a signed score",
         "near-calibrated": "bins near calibration, where an analytic standard error fails",
         "no-detections": "a detector found nothing at all",

@@ -446,7 +446,9 @@ class Estimator(Configured, ABC):
 
     def _stacked_support(self, samples: list[Columns], prepared: list[Any]) -> dict[str, Array]:
         blocks = [self._support(s, item) for s, item in zip(samples, prepared, strict=True)]
-        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        return {
+            name: np.concatenate([block[name] for block in blocks], axis=-1) for name in blocks[0]
+        }
 
     def _notes(
         self, samples: list[Columns], prepared: list[Any], problem: Problem, method: Inference

@@ -33,6 +33,7 @@ from evalstats.calibration.binning import (
     require_rule,
 )
 from evalstats.calibration.consistency import consistency_test
+from evalstats.calibration.gaps import error_curve
 from evalstats.calibration.probabilities import (
     ProbabilityEstimator,
     Target,
@@ -102,7 +103,8 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     labels : list, optional
         Class of each column, needed when a class is absent from `y_true`.
     inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
-        How the sampling distribution is obtained; "auto" is the bootstrap with the basic interval.
+        How the sampling distribution is obtained; "auto" is the bootstrap, with
+        intervals by test inversion.
     level : float, default 0.95
         Confidence level.
     nan_policy : {"raise", "omit"}
@@ -115,10 +117,13 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
 
     Notes
     -----
-    The plug-in error is biased upwards and not normal near 0, so its interval moves the estimate
-    by what the replicates miss the error of the data by (basic interval), and may then lie below
-    the plug-in value. Analytic standard errors (``sign(d) (y - p)`` per row) hold where every bin
-    is clearly off; other cases are warned about. O(n) per replicate; quantile bins sort once.
+    The plug-in error is biased upwards and not normal near 0. The default interval holds the
+    errors that a test along a path of bins through the observed ones does not reject
+    (``inference/confidence_curve.py``), so it contains 0 exactly where calibration is not rejected,
+    and it may lie below the plug-in value; standard errors and comparisons are those of the
+    bootstrap. The basic bootstrap interval and analytic standard errors (``sign(d) (y - p)`` per
+    row) hold where every bin is clearly off; other cases are warned about. O(n) per replicate;
+    quantile bins sort once.
 
     References
     ----------
@@ -389,6 +394,28 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
 
     def _default_inference(self, columns: Columns) -> Inference:  # noqa: ARG002
         return Bootstrap(N_RESAMPLES, interval="basic", rng=0)
+
+    @property
+    def _inverts(self) -> bool:
+        """Whether intervals come from confidence curves instead of the replicates."""
+        return self.inference == "auto" and self.target != "classwise"
+
+    def _interval_names(self, columns: Columns, method: Inference, k: int) -> list[str]:
+        if self._inverts:
+            return ["confidence_curve"] * k
+        return super()._interval_names(columns, method, k)
+
+    def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:
+        if not self._inverts:
+            return {}
+        weights = _row_weights(columns)
+        curves = [
+            error_curve(sets[0], weights, columns.cluster, self.norm) for sets in prepared.models
+        ]
+        return {
+            f"curve_{name}": np.stack([getattr(curve, name) for curve in curves], axis=1)
+            for name in ("value", "above", "below")
+        }
 
     def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
         if not isinstance(self.inference, Analytic):

@@ -79,7 +79,7 @@ def calibration_error(
         labels=labels,
     )
     columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
-    plain = estimator.rule == Rule(n_bins=n_bins) and not debias
+    plain = bin_edges is None and estimator.rule == Rule(n_bins=n_bins) and not debias
     if plain and columns.extra["classes"] is None and target != "top_label":
         return plugin_error(one_pass(columns, int(n_bins)).bins, norm)
     return estimator.point_value(columns)

@@ -212,6 +212,8 @@ def equal_mass_blocks(
             boundary = bin_ * per_bin + min(float(bin_), total - per_bin * n_bins)
         else:
             boundary = bin_ * total / n_bins
+        if found > 0 and cumulative[first - 1, 0] >= boundary - slack:
+            continue
         low = first
         high = n_blocks
         while low < high:
@@ -261,6 +263,15 @@ def equal_mass_sums(
 
 
 @kernel
+def is_monotone(sums: Array) -> bool:
+    """Whether observed frequencies never decrease from bin to bin. O(bins)."""
+    for bin_ in range(1, sums.shape[0]):
+        if sums[bin_, 2] * sums[bin_ - 1, 0] < sums[bin_ - 1, 2] * sums[bin_, 0]:
+            return False
+    return True
+
+
+@kernel
 def sweep_sums(
     order: NDArray[np.int64],
     last_in_block: NDArray[np.bool_],
@@ -274,18 +285,15 @@ def sweep_sums(
     The number of bins grows until the first violation. O(n + b^2 log n) for b bins.
     """
     cumulative, ends, whole = cumulative_sums(order, last_in_block, error, outcome, weights, base)
-    most = ends.size
-    last_block = np.empty(most, dtype=np.int64)
-    kept = np.empty(most, dtype=np.int64)
+    kept = np.arange(1, ends.size + 1)
+    if is_monotone(differences(cumulative, kept, ends.size)):
+        # So is every coarser partition: the finest is reached without a violation on the way.
+        return differences(cumulative, kept, ends.size), ends
+    last_block = np.empty(order.size, dtype=np.int64)
     n_kept = equal_mass_blocks(cumulative, whole, 1, kept)
-    for n_bins in range(2, most + 1):
+    for n_bins in range(2, order.size + 1):
         found = equal_mass_blocks(cumulative, whole, n_bins, last_block)
-        sums = differences(cumulative, last_block, found)
-        monotone = True
-        for bin_ in range(1, found):
-            if sums[bin_, 2] * sums[bin_ - 1, 0] < sums[bin_ - 1, 2] * sums[bin_, 0]:
-                monotone = False
-        if not monotone:
+        if not is_monotone(differences(cumulative, last_block, found)):
             break
         n_kept = found
         kept[:found] = last_block[:found]
@@ -314,3 +322,18 @@ def bin_moments(
             moments[place, 3] += weight * weight
             moments[place, 4] += weight * weighted
             moments[place, 5] += weighted * weighted
+
+
+@kernel
+def cluster_bin_errors(
+    cluster: NDArray[np.int64],
+    code: NDArray[np.int64],
+    error: Array,
+    weights: Array,
+    errors: Array,
+    mass: Array,
+) -> None:
+    """Weighted errors of each cluster in each bin, and the weight of each cluster. O(n)."""
+    for row in range(cluster.size):
+        errors[cluster[row], code[row]] += weights[row] * error[row]
+        mass[cluster[row]] += weights[row]

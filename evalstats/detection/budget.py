@@ -28,7 +28,7 @@ def _limited(found: Detections, truth: GroundTruth, budget: int) -> Detections:
     known = category[category >= 0]
     limited = found
     if len(known) and int(np.bincount(known).max()) > budget:
-        limited = _selected(found, category_ranks(found, category) < budget)
+        limited = selected(found, category_ranks(found, category) < budget)
     found.cache[key] = limited
     return limited
 
@@ -44,7 +44,8 @@ def category_ranks(found: Detections, category: Codes) -> Codes:
     return rank
 
 
-def _selected(found: Detections, keep: "np.typing.NDArray[np.bool_]") -> Detections:
+def selected(found: Detections, keep: "np.typing.NDArray[np.bool_]") -> Detections:
+    """Only the detections to keep, on all images."""
     rows = np.flatnonzero(keep)
     ends = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
     return replace(

@@ -1,6 +1,7 @@
 """One matching pass that every protocol shares."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,9 @@ class MatchSettings:
     area: AreaSource = "iou_type"
     respect_ignore: bool = False
     keep_matches: bool = False
+
+
+DEFAULT_SETTINGS = MatchSettings(False, "bbox", (0.5,))
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,11 @@ def match_detections(
     truth: GroundTruth, detections: Detections, settings: MatchSettings
 ) -> Matches:
     """Match once per pair of records and settings; the detections remember the result."""
-    known = detections.cache.get("match")
-    if known is not None and known[0] is truth and known[1] == settings:
-        return known[2]  # type: ignore[no-any-return]
+    known = detections.cache.get(("match", settings))
+    if known is not None and known[0] is truth:
+        return known[1]  # type: ignore[no-any-return]
     matches = _match(truth, detections, settings)
-    detections.cache["match"] = (truth, settings, matches)
+    detections.cache["match", settings] = (truth, matches)
     return matches
 
 
@@ -200,7 +204,7 @@ def _run(
         )
 
     edges = np.linspace(0, len(truth), BLOCKS + 1).astype(int).tolist()
-    parallel_map(block, list(zip(edges[:-1], edges[1:], strict=True)), 10 * n_detections)
+    parallel_map(block, list(pairwise(edges)), 10 * n_detections)
     inside = (truth_area >= RANGES[:, :1]) & (truth_area <= RANGES[:, 1:])
     return replace(
         base, hits=hits, ignored=ignored, match=match, truth_counted=inside & (ignore == 0)
@@ -286,6 +290,7 @@ def sorted_by(order: Codes, key: Codes, n_keys: int) -> tuple[Codes, Codes]:
 
 
 def file_order(row: Codes) -> Codes:
+    """Positions in the order of the file."""
     if len(row) < 2 or bool((np.diff(row) > 0).all()):
         return np.arange(len(row))
     return np.argsort(row, kind="stable")

@@ -12,7 +12,7 @@ from evalstats.discrimination.ranked import Component
 from evalstats.inference.methods import Bootstrap
 from evalstats.inference.problem import Part, Problem
 from evalstats.inference.resampling import bootstrap_replicates
-from evalstats.inference.units import Units
+from evalstats.inference.units import sample_units
 
 Array = NDArray[np.float64]
 CurveKind = Literal["roc", "precision_recall"]
@@ -80,16 +80,6 @@ def _sample_curves(
     tail = (1 - level) / 2
     low, high = np.nanquantile(replicates, [tail, 1 - tail], axis=0)
     return frame.with_columns(pl.Series("low", low), pl.Series("high", high))
-
-
-def sample_units(columns: Columns) -> Units:
-    """Units of one sample: its rows, or the clusters that occur in it."""
-    n_units = columns.n
-    codes = None
-    if columns.cluster is not None:
-        present, inverse = np.unique(columns.cluster, return_inverse=True)
-        n_units, codes = len(present), inverse.astype(np.int64, copy=False).ravel()
-    return Units(columns.n, n_units, codes, columns.weight)
 
 
 class _CurveEvaluation:

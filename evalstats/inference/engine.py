@@ -166,15 +166,18 @@ def _bootstrap(problem: Problem, method: Bootstrap) -> SamplingDistribution:
     n_failed = int((~defined).sum())
     _check_failed(n_failed, len(replicates), "bootstrap")
     replicates = replicates[defined]
-    support = {"bias": replicates.mean(axis=0) - problem.replicate_truth}
+    k = len(problem.value)
+    # Terms that are infinite in the data have no bias and no covariance: NaN, not a warning.
+    with np.errstate(invalid="ignore"):
+        bias = replicates.mean(axis=0) - problem.replicate_truth
+        covariance = np.cov(replicates, rowvar=False).reshape(k, k)
+    support = {"bias": bias}
     if problem.truth is not None:
         support["replicate_truth"] = problem.truth
     if covariances is not None:
         support["replicate_covariance"] = covariances[defined]
     if method.interval == "bca":
         support.update(_bca_support(problem))
-    k = len(problem.value)
-    covariance = np.cov(replicates, rowvar=False).reshape(k, k)
     return SamplingDistribution(covariance, replicates, support, n_failed)
 
 

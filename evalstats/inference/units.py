@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.data.columns import Columns
 from evalstats.errors import InputError
 
 FEW_CLUSTERS = 30
@@ -85,3 +86,13 @@ class Units:
             raise InputError("no unit has a positive weight")
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return np.ascontiguousarray(units[order]), offsets
+
+
+def sample_units(columns: Columns) -> Units:
+    """Units of one sample: its rows, or the clusters that occur in it."""
+    n_units = columns.n
+    codes = None
+    if columns.cluster is not None:
+        present, inverse = np.unique(columns.cluster, return_inverse=True)
+        n_units, codes = len(present), inverse.astype(np.int64, copy=False).ravel()
+    return Units(columns.n, n_units, codes, columns.weight)

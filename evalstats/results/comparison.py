@@ -43,6 +43,8 @@ def contrast(estimate: "Estimate", matrix: Array, labels: Sequence[str]) -> "Est
     replicates = None if estimate.replicates is None else estimate.replicates @ matrix.T
     resampled = {"percentile", "basic", "bias_corrected", "bca", "studentized"}
     kind = estimate.interval[0] if estimate.interval[0] in resampled else "wald"
+    if estimate.interval[0] == "confidence_curve" and replicates is not None:
+        kind = "basic"
     support, kind = _contrast_support(estimate, matrix, kind)
     return replace(
         estimate,

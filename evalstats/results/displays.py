@@ -3,6 +3,7 @@
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
+from evalstats.results.reliability_display import plot_reliability
 from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "plot_leaderboard",
     "plot_mistakes",
     "plot_pr_curves",
+    "plot_reliability",
     "plot_roc_curves",
     "plot_win_matrix",
 ]

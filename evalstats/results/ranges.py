@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evalstats.errors import InputError
 from evalstats.inference import intervals, simultaneous
+from evalstats.inference.confidence_curve import ConfidenceCurve, curve_interval
 from evalstats.inference.scales import SCALES, on_scale
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def _named_interval(
     if name == "newcombe":
         limits = [_boundary_interval(estimate, int(row), level) for row in rows]
         return np.array([low for low, _ in limits]), np.array([high for _, high in limits])
+    if name == "confidence_curve":
+        support = estimate.support
+        curve = (support[f"curve_{part}"][:, rows] for part in ("value", "above", "below"))
+        return curve_interval(ConfidenceCurve(*curve), level)
     if estimate.replicates is None:
         return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     replicates = estimate.replicates[:, rows]

@@ -1,0 +1,122 @@
+"""Intervals of a norm of normal means, by inverting tests along a path through the estimate.
+
+A norm of estimated means is biased upwards and not normal near zero, where resampling fails. The
+interval holds every value of the norm that a one-sided test does not reject. Means of a smaller
+norm are the observed ones moved towards zero by the same number of standard errors (so that what
+may be noise vanishes first), means of a larger norm are multiples of the observed ones.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.inference.simultaneous import SIMULATION_KEY
+
+Array = NDArray[np.float64]
+N_DRAWS = 4_000
+N_SMALLER = 40
+N_LARGER = 30
+# Beyond so many standard deviations of the norm no usual level has its limit.
+REACH = 6.0
+
+
+class ConfidenceCurve(NamedTuple):
+    """Possible values of a norm, ascending, and the tail probabilities of the observed one.
+
+    Attributes
+    ----------
+    value : float64 array (g,)
+        Norms of the means along the path, from 0.
+    above, below : float64 array (g,)
+        Probability of an estimate at least, or at most, as large as the observed one.
+    """
+
+    value: Array
+    above: Array
+    below: Array
+
+
+def norm_confidence_curve(
+    mean: Array, covariance: Array, norm: Callable[[Array], Array]
+) -> ConfidenceCurve:
+    """Tail probabilities of an observed norm under means on a path through the observed ones.
+
+    Parameters
+    ----------
+    mean : float64 array (m,)
+        Estimated means.
+    covariance : float64 array (m, m)
+        Their covariance.
+    norm : callable
+        Means (..., m) to norms (...), proportional to a common factor of the means.
+
+    Returns
+    -------
+    ConfidenceCurve
+        On 71 values. O(71 x 4,000 m).
+    """
+    error = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    roots, vectors = np.linalg.eigh(covariance)
+    generator = np.random.Generator(np.random.Philox(SIMULATION_KEY))
+    scaled = vectors * np.sqrt(np.clip(roots, 0.0, None))
+    noise = generator.standard_normal((N_DRAWS, len(mean))) @ scaled.T
+    observed = float(norm(mean))
+    path = np.concatenate([_smaller(mean, error), _larger(mean, error, noise, norm)])
+    value, above, below = np.empty(len(path)), np.empty(len(path)), np.empty(len(path))
+    slack = 1e-12 * max(observed, 1e-300)
+    for place, means in enumerate(path):
+        drawn = norm(means + noise)
+        value[place] = norm(means)
+        above[place] = (drawn >= observed - slack).mean()
+        below[place] = (drawn <= observed + slack).mean()
+    return ConfidenceCurve(value, np.maximum.accumulate(above), np.minimum.accumulate(below))
+
+
+def _smaller(mean: Array, error: Array) -> Array:
+    """Means from none at all to just before the observed ones."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        largest = np.nanmax(np.where(error > 0, np.abs(mean) / error, np.nan), initial=0.0)
+    thresholds = largest * np.linspace(1.0, 0.0, N_SMALLER, endpoint=False)
+    shrunk = np.sign(mean) * np.clip(np.abs(mean) - thresholds[:, np.newaxis] * error, 0.0, None)
+    return np.asarray(shrunk)
+
+
+def _larger(mean: Array, error: Array, noise: Array, norm: Callable[[Array], Array]) -> Array:
+    """The observed means and multiples of them, or of their errors where all are zero."""
+    observed = float(norm(mean))
+    spread = float(norm(mean + noise).std())
+    if observed > 0:
+        return np.linspace(1.0, 1.0 + REACH * spread / observed, N_LARGER + 1)[:, np.newaxis] * mean
+    unit = float(norm(error))
+    reach = REACH * (spread + unit) / unit if unit > 0 else 0.0
+    return np.linspace(0.0, reach, N_LARGER + 1)[:, np.newaxis] * error
+
+
+def curve_interval(curve: ConfidenceCurve, level: float) -> tuple[Array, Array]:
+    """Limits at which each tail probability is half of what the level leaves.
+
+    Parameters
+    ----------
+    curve : ConfidenceCurve
+        Arrays (g, k): the curves of k terms side by side.
+    level : float
+        Confidence level.
+    """
+    from scipy.special import ndtri
+
+    tail = (1.0 - level) / 2.0
+    # On the probit scale, where the curve of a normal mean is straight between its points.
+    resolution = 0.5 / N_DRAWS
+    z = ndtri(tail)
+    low, high = np.empty(curve.value.shape[1]), np.empty(curve.value.shape[1])
+    for term, (value, above, below) in enumerate(
+        zip(curve.value.T, curve.above.T, curve.below.T, strict=True)
+    ):
+        rising, falling = (
+            ndtri(np.clip(part, resolution, 1.0 - resolution)) for part in (above, below)
+        )
+        low[term] = value[0] if above[0] >= tail else np.interp(z, rising, value)
+        high[term] = np.interp(-z, -falling, value)
+    return low, high

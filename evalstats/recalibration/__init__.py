@@ -1,0 +1,1 @@
+"""Maps from scores to probabilities: a floor that several families share."""
