@@ -13,13 +13,10 @@ _HOME = {
     "BradleyTerry": "winrate.bradley_terry",
     "BrierScore": "calibration.brier_score",
     "CalibrationError": "calibration.calibration_error",
-<<<<<<< HEAD
     "Detections": "detection.records",
     "DetectionStream": "detection.streaming",
     "calibrate_scores": "detection.score_calibration",
-=======
     "CalibrationSlope": "calibration.slope",
->>>>>>> recal
     "Estimate": "results.estimate",
     "Estimator": "estimator",
     "EvalstatsWarning": "errors",
@@ -30,11 +27,8 @@ _HOME = {
     "LogLoss": "calibration.log_loss",
     "MistakeAnalysis": "discrimination.mistakes",
     "NoInference": "inference.methods",
-<<<<<<< HEAD
     "PooledAveragePrecision": "detection.pooled",
-=======
     "ReliabilityDiagram": "calibration.reliability",
->>>>>>> recal
     "WildBenchReward": "winrate.wildbench",
     "WildBenchScore": "winrate.wildbench",
     "WinRate": "winrate.win_rate",
@@ -52,17 +46,14 @@ _HOME = {
     "citations": "results.citations",
     "corp_decomposition": "calibration.corp",
     "ece": "calibration.functions",
-<<<<<<< HEAD
     "pooled_average_precision": "detection.pooled",
     "read_detections": "detection.files",
     "read_ground_truth": "detection.files",
-=======
     "hosmer_lemeshow_test": "calibration.forecast_tests",
     "log_loss": "calibration.log_loss",
     "murphy_decomposition": "calibration.binned_terms",
     "smooth_calibration_error": "calibration.smooth_error",
     "spiegelhalter_test": "calibration.forecast_tests",
->>>>>>> recal
     "win_rate": "winrate.win_rate",
 }
 

@@ -12,7 +12,12 @@ from evalstats.calibration.functions import balance_score as balance_score
 from evalstats.calibration.functions import calibration_error as calibration_error
 from evalstats.calibration.functions import calibration_summary as calibration_summary
 from evalstats.calibration.functions import ece as ece
-<<<<<<< HEAD
+from evalstats.calibration.log_loss import LogLoss as LogLoss
+from evalstats.calibration.log_loss import log_loss as log_loss
+from evalstats.calibration.reliability import ReliabilityDiagram as ReliabilityDiagram
+from evalstats.calibration.slope import CalibrationSlope as CalibrationSlope
+from evalstats.calibration.slope import calibration_regression as calibration_regression
+from evalstats.calibration.smooth_error import smooth_calibration_error as smooth_calibration_error
 from evalstats.detection.average_precision import AveragePrecision as AveragePrecision
 from evalstats.detection.average_precision import average_precision as average_precision
 from evalstats.detection.files import read_detections as read_detections
@@ -20,17 +25,9 @@ from evalstats.detection.files import read_ground_truth as read_ground_truth
 from evalstats.detection.pooled import PooledAveragePrecision as PooledAveragePrecision
 from evalstats.detection.pooled import pooled_average_precision as pooled_average_precision
 from evalstats.detection.records import Detections as Detections
-from evalstats.detection.streaming import DetectionStream as DetectionStream
-from evalstats.detection.score_calibration import calibrate_scores as calibrate_scores
 from evalstats.detection.records import GroundTruth as GroundTruth
-=======
-from evalstats.calibration.log_loss import LogLoss as LogLoss
-from evalstats.calibration.log_loss import log_loss as log_loss
-from evalstats.calibration.reliability import ReliabilityDiagram as ReliabilityDiagram
-from evalstats.calibration.slope import CalibrationSlope as CalibrationSlope
-from evalstats.calibration.slope import calibration_regression as calibration_regression
-from evalstats.calibration.smooth_error import smooth_calibration_error as smooth_calibration_error
->>>>>>> recal
+from evalstats.detection.score_calibration import calibrate_scores as calibrate_scores
+from evalstats.detection.streaming import DetectionStream as DetectionStream
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

@@ -346,7 +346,7 @@ class AveragePrecision(DetectionEstimator):
             values.append(result.ap[result.n > 0].mean() if bool((result.n > 0).any()) else 0.0)
         return np.array(values)
 
-    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+    def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:  # noqa: ARG002
         truth = truth_of(columns)
         matches = self._matches(columns)
         notes = self._zero_area(matches) + self._tie_diagnosis(columns)

@@ -41,8 +41,8 @@ def detection(
             "and pool for LVIS data."
         ),
     ] = None,
-    iou_type: Annotated[IouName, typer.Option(help="Overlap of boxes or masks.")] = IouName("bbox"),
-    ties: Annotated[TiesName, typer.Option(help="Rule for equal scores.")] = TiesName("reference"),
+    iou_type: Annotated[IouName, typer.Option(help="Overlap of boxes or masks.")] = IouName.bbox,
+    ties: Annotated[TiesName, typer.Option(help="Rule for equal scores.")] = TiesName.reference,
     class_budget: Annotated[int, typer.Option(help="Detections of each category.")] = 10_000,
     metric: Annotated[
         list[str] | None, typer.Option(help="Only these numbers, such as AP or APr.")
