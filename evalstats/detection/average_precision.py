@@ -176,11 +176,7 @@ class AveragePrecision(DetectionEstimator):
             Hochberg. Categories with fewer than 5 objects have no interval.
         """
         columns = self._fitted_columns()
-        curves = {
-            name: self._curves(matches, 0, self._last_cap(), truth_of(columns))
-            for name, matches in self._matches(columns).items()
-        }
-        return category_table(curves, columns, self.level, n_resamples, rng)
+        return category_table(self._main_curves(columns), columns, self.level, n_resamples, rng)
 
     def gap(self) -> pl.DataFrame:
         """Price of the cap: this protocol's number minus AP-Fixed, for each category.
@@ -294,6 +290,12 @@ class AveragePrecision(DetectionEstimator):
         keep = kept(matches, self.protocol, cap, self.class_budget)
         every = np.arange(len(truth.categories.ids))
         return curve_set(matches, keep, every, area=area, ties=self.ties)
+
+    def _main_curves(self, columns: Columns) -> dict[str, CurveSet]:
+        return {
+            name: self._curves(matches, 0, self._last_cap(), truth_of(columns))
+            for name, matches in self._matches(columns).items()
+        }
 
     def _prepare(self, columns: Columns) -> Prepared:
         truth = truth_of(columns)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns, Records, Role
+from evalstats.detection.curves import CurveSet
 from evalstats.detection.files import BoxFormat, read_detections, read_ground_truth
 from evalstats.detection.matching import (
     AreaSource,
@@ -27,6 +29,7 @@ from evalstats.detection.records import (
     truth_of,
 )
 from evalstats.detection.synthetic import example_detections
+from evalstats.detection.two_way import two_way_table
 from evalstats.errors import InputError, warn
 from evalstats.estimator import Diagnosis, Estimator
 from evalstats.inference.methods import Bootstrap, Inference
@@ -256,6 +259,31 @@ class DetectionEstimator(Estimator):
 
     def _default_inference(self, columns: Columns) -> Inference:  # noqa: ARG002
         return Bootstrap(n_resamples=1000, interval="bias_corrected", rng=0)
+
+    @abstractmethod
+    def _main_curves(self, columns: Columns) -> dict[str, CurveSet]:
+        """Curves of the main number of each model."""
+
+    def two_way(self, *, n_resamples: int = 1000, rng: int = 0) -> pl.DataFrame:
+        """Standard errors that generalise to new categories as well as to new images.
+
+        Images and categories are drawn independently (Owen and Eckles 2012), for statements about
+        categories like these; ``estimate_`` holds the categories fixed.
+
+        Parameters
+        ----------
+        n_resamples : int, default 1000
+            Bootstrap replicates.
+        rng : int, default 0
+            Seed.
+
+        Returns
+        -------
+        polars DataFrame
+            ``model``, ``estimate``, ``bias``, ``standard_error``, ``ci_low``, ``ci_high`` of AP.
+        """
+        columns = self._fitted_columns()
+        return two_way_table(self._main_curves(columns), columns, self.level, n_resamples, rng)
 
     def ties_table(self) -> dict[str, float]:
         """Share of tied scores of each model.

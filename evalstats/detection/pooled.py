@@ -142,7 +142,7 @@ class PooledAveragePrecision(DetectionEstimator):
             the category), sorted by model and descending absolute influence. O(categories x D).
         """
         columns = self._fitted_columns()
-        return category_influence(self._pool_curves(columns), columns)
+        return category_influence(self._main_curves(columns), columns)
 
     def image_influence(self) -> pl.DataFrame:
         """What each image does to the pooled number: exact leave-one-image-out differences.
@@ -154,7 +154,7 @@ class PooledAveragePrecision(DetectionEstimator):
             influence. O(images x D).
         """
         columns = self._fitted_columns()
-        return image_influence(self._pool_curves(columns), columns)
+        return image_influence(self._main_curves(columns), columns)
 
     def curves(self, *, n_resamples: int = 200, rng: int = 0) -> pl.DataFrame:
         """Interpolated precision over recall, averaged over thresholds, with a pointwise band.
@@ -176,7 +176,7 @@ class PooledAveragePrecision(DetectionEstimator):
         draws = weight_draws(columns, n_resamples, rng)
         tail = (1 - self.level) / 2
         tables = []
-        for name, item in self._pool_curves(columns).items():
+        for name, item in self._main_curves(columns).items():
             line = curve_values(item, weight, with_curves=True).precision[0].mean(axis=0)
             table = {"model": np.repeat(name, len(GRID)), "recall": GRID, "precision": line}
             if n_resamples:
@@ -241,7 +241,7 @@ class PooledAveragePrecision(DetectionEstimator):
                 raise InputError(f"metrics has {name!r}: choose among {', '.join(known)}")
         return wanted
 
-    def _pool_curves(self, columns: Columns) -> dict[str, CurveSet]:
+    def _main_curves(self, columns: Columns) -> dict[str, CurveSet]:
         truth = truth_of(columns)
         return {
             name: self._pool(matches, "AP", truth, self.ties)

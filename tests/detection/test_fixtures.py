@@ -28,7 +28,8 @@ COCO = {"coco100_fakebbox": "bbox", "coco100_bbox_hard": "bbox", "coco100_fakese
 def expected(reference, name):
     folder = reference / "detection"
     path = folder / f"{name}_expected.json"
-    return json.loads(path.read_text()), np.load(folder / f"{name}_expected.npz")
+    with np.load(folder / f"{name}_expected.npz") as arrays:
+        return json.loads(path.read_text()), dict(arrays)
 
 
 def records(reference, truth_name, name, iou_type):
@@ -197,7 +198,7 @@ def edge_cases():
     from tests.conftest import SHARED_REFERENCE
 
     path = SHARED_REFERENCE / "detection" / "edge_cases.json.gz"
-    return json.loads(gzip.open(path).read()) if path.exists() else []
+    return json.loads(gzip.decompress(path.read_bytes())) if path.exists() else []
 
 
 @pytest.mark.parametrize("case", edge_cases(), ids=lambda case: case["name"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from evalstats.report.section import Section
+from evalstats.report.sections.detection import detectors
 from evalstats.report.sections.discrimination import (
     countries_as_clusters,
     digits_by_class,
@@ -18,5 +19,6 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     mistakes_by_subgroup,
     countries_as_clusters,
     digits_by_class,
+    detectors,
     length_controlled_win_rates,
 )
