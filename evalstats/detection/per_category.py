@@ -11,7 +11,6 @@ from evalstats.detection.curves import CurveSet, curve_values
 from evalstats.detection.records import Array, truth_of
 from evalstats.inference.intervals import bias_corrected_interval, critical_value
 from evalstats.inference.methods import Bootstrap, random_key
-from evalstats.inference.multiplicity import adjusted_p_values
 from evalstats.inference.resampling import draw_weights, parallel_map
 from evalstats.inference.units import Units
 
@@ -84,7 +83,7 @@ def _differences(
     usable = np.isfinite(p_value)
     adjusted = np.full(len(p_value), np.nan)
     if bool(usable.any()):
-        adjusted[usable] = adjusted_p_values(p_value[usable], "bh")
+        adjusted[usable] = stats.false_discovery_control(p_value[usable])
     return pl.DataFrame(
         {
             "model": np.repeat(model, len(categories)),

@@ -37,6 +37,7 @@ def calibrate_scores(
     shrinkage: float = 20.0,
     missing: Missing = "group",
     n_bins: int = 15,
+    include_ignored: bool = False,
 ) -> Detections:
     """Replace scores by the probability of being a hit, fitted per category or group.
 
@@ -54,7 +55,7 @@ def calibrate_scores(
     grouping : {"overall", "frequency", "category"}
         Detections that share a map.
     iou : float, default 0.75
-        Overlap from which a detection is a hit. Ignored detections are no training data.
+        Overlap from which a detection is a hit.
     n_folds : int, default 5
         Folds of images; image i belongs to fold i modulo `n_folds`.
     shrinkage : float, default 20.0
@@ -66,6 +67,8 @@ def calibrate_scores(
         all categories.
     n_bins : int, default 15
         Bins of the histogram.
+    include_ignored : bool, default False
+        Train on ignored detections as well, as misses; the reference program does.
 
     Returns
     -------
@@ -104,10 +107,10 @@ def calibrate_scores(
     mapping = _Maps(method, shrinkage, missing, n_bins)
     if train is not None:
         other = aligned(train[1], train[0], "train")
-        label, usable = hit_labels(train[0], other, iou)
+        label, usable = hit_labels(train[0], other, iou, include_ignored)
         maps = mapping.fit(other.score, label, _groups(train[0], other, grouping), usable)
         return detections.with_scores(tie_broken(maps(detections.score, group), detections.score))
-    label, usable = hit_labels(ground_truth, detections, iou)
+    label, usable = hit_labels(ground_truth, detections, iou, include_ignored)
     fold = detections.image % n_folds
     for held in range(n_folds):
         inside = fold == held
@@ -117,7 +120,7 @@ def calibrate_scores(
 
 
 def hit_labels(
-    truth: GroundTruth, detections: Detections, iou: float
+    truth: GroundTruth, detections: Detections, iou: float, include_ignored: bool = False
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each detection is a hit at `iou`, and whether it counts at all."""
     settings: MatchSettings = replace(
@@ -127,7 +130,7 @@ def hit_labels(
     label = np.zeros(len(detections.score), dtype=bool)
     usable = np.zeros(len(detections.score), dtype=bool)
     label[matches.detection] = matches.hits[0] > 0
-    usable[matches.detection] = matches.ignored[0] == 0
+    usable[matches.detection] = include_ignored | (matches.ignored[0] == 0)
     return label, usable
 
 

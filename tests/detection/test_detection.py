@@ -196,7 +196,13 @@ def test_histogram_of_the_reference(reference):
     with np.load(folder / "calibration_expected.npz") as arrays:
         wanted = arrays["HistogramBinning__overall"]
     mapped = es.calibrate_scores(
-        truth, test, train=(truth, train), method="histogram", grouping="overall", shrinkage=0
+        truth,
+        test,
+        train=(truth, train),
+        method="histogram",
+        grouping="overall",
+        shrinkage=0,
+        include_ignored=True,
     )
     actual = np.empty(len(wanted))
     actual[mapped.row] = mapped.score

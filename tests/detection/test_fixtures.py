@@ -148,8 +148,8 @@ def test_coco(reference, name):
             curves = curve_set(matches, kept(matches, "coco", cap, 0), every, area=area)
             values = curve_values(curves, np.ones(len(truth)))
             for key, actual in (("recall", values.recall), ("ap_by_area_maxdets", values.ap)):
-                actual = np.nan_to_num(actual, nan=-1.0).T
-                np.testing.assert_allclose(actual, arrays[key][..., area, m], atol=EXACT)
+                defined = np.nan_to_num(actual, nan=-1.0).T
+                np.testing.assert_allclose(defined, arrays[key][..., area, m], atol=EXACT)
     ids, _ = matches_in_file_order(truth, found, matches)
     evaluated = arrays["match_gt_id"] >= 0
     np.testing.assert_array_equal(ids[evaluated], arrays["match_gt_id"][evaluated])
