@@ -1,19 +1,19 @@
 """Coverage of intervals for AP-Fixed and AP-Pool, for one detector and for a paired difference.
 
-Usage: python -m benchmarks.coverage_detection [SAMPLES]; writes docs/generated/coverage_detection.md
-when SAMPLES is left out (150).
+Usage: python -m benchmarks.coverage_detection [SAMPLES]; without SAMPLES (150) it writes
+docs/generated/coverage_detection.md.
 """
 
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 import evalstats as es
-from evalstats.detection.base import DetectionEstimator
 from evalstats.detection.synthetic import synthetic_detections, synthetic_ground_truth
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "generated" / "coverage_detection.md"
@@ -51,7 +51,7 @@ def intervals(
 
 
 def replicate_values(
-    estimator: DetectionEstimator, truth: object, models: object, rng: np.random.Generator
+    estimator: Any, truth: object, models: object, rng: np.random.Generator
 ) -> tuple[Array, Array, Array, Array]:
     """Value and replicates of both detectors and of their difference."""
     columns = estimator._columns({"ground_truth": truth, "detections": models})
@@ -82,10 +82,11 @@ def main(samples: int = SAMPLES, write: bool = True) -> str:
         "b": synthetic_detections(rng, truth, quality=0.4, shift=0.5, noise=15),
     }
     rows = []
-    for name, estimator in (
+    estimators: tuple[tuple[str, Any], ...] = (
         ("AP-Fixed", es.AveragePrecision(protocol="fixed", metrics=["AP"])),
         ("AP-Pool", es.PooledAveragePrecision(metrics=["AP"])),
-    ):
+    )
+    for name, estimator in estimators:
         columns = estimator._columns({"ground_truth": truth, "detections": models})
         whole = estimator._evaluate(estimator._prepare(columns), np.ones(POPULATION))
         target = np.array([whole[0], whole[0] - whole[1]])

@@ -58,7 +58,7 @@ VERBS: dict[str, Verb] = {
         "calibration.calibration_error:CalibrationError", "Binned calibration error (ECE)."
     ),
     "detection": Verb(
-        "detection.command:detection",
+        "report.detection_command:detection",
         "AP of object detectors: COCO, LVIS, AP-Fixed and AP-Pool.",
         ("AveragePrecision", "PooledAveragePrecision"),
     ),

@@ -326,7 +326,7 @@ class AveragePrecision(DetectionEstimator):
                 grid = grid[defined]
                 if number.threshold is not None:
                     position = threshold_position(prepared.thresholds, number.threshold)
-                    grid = grid[:, position : position + 1]  # type: ignore[operator]
+                    grid = grid[:, [position]]
                 values.append(grid.mean() if grid.size else np.nan)
         return np.array(values)
 

@@ -77,7 +77,6 @@ class DetectionEstimator(Estimator):
     exceptions: ClassVar[Mapping[str, str]] = EXCEPTIONS
 
     iou_type: IouType
-    max_detections: int | Sequence[int] | None
     class_budget: int
     ties: Ties
     iou_thresholds: Sequence[float] | None

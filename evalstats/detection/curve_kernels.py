@@ -54,7 +54,7 @@ def fill_events(
     fill = event_offsets[:-1].copy()
     for g in range(len(last)):
         start = offsets[g]
-        end = np.int64(-1)
+        end = -1
         for position in range(last[g] + 1):
             row = rows[start + position]
             if block:
@@ -66,7 +66,7 @@ def fill_events(
                     ):
                         end += 1
             else:
-                end = np.int64(position)
+                end = position
             if (hits[row] | ignored[row]) == 0:
                 continue
             for t in range(n_thresholds):

@@ -24,7 +24,15 @@ from evalstats.errors import InputError
 
 BoxFormat = Literal["xywh", "xyxy"]
 CORNERS = {"xywh": ("x", "y", "w", "h"), "xyxy": ("x1", "y1", "x2", "y2")}
-RESULT_SCHEMA = {
+FRAME_READERS = {
+    ".parquet": "read_parquet",
+    ".csv": "read_csv",
+    ".arrow": "read_ipc",
+    ".feather": "read_ipc",
+    ".ndjson": "read_ndjson",
+    ".jsonl": "read_ndjson",
+}
+RESULT_SCHEMA: dict[str, Any] = {
     "image_id": pl.Int64,
     "category_id": pl.Int64,
     "bbox": pl.List(pl.Float64),
@@ -223,10 +231,12 @@ def _content(path: str | Path) -> bytes:
 def _results(source: object, label: str) -> object:
     if not isinstance(source, str | Path):
         return source
-    if Path(source).suffix in (".parquet", ".csv", ".arrow", ".feather", ".ndjson", ".jsonl"):
-        from evalstats.report.files import read_table
-
-        return read_table(Path(source))
+    reader = FRAME_READERS.get(Path(source).suffix)
+    if reader is not None:
+        try:
+            return getattr(pl, reader)(Path(source))
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{label}: {source} cannot be read: {error}") from error
     content = _content(source)
     if not content.lstrip()[:1] == b"[":
         raise InputError(f"{label}: {source} is no list of results: pass COCO result json")
@@ -302,12 +312,12 @@ class _Table:
     def floats(self, name: str, default: Array | None = None) -> Array:
         if default is not None and not self.anywhere(name):
             return default
-        return self._numbers(name, np.float64, default)
+        return np.asarray(self._numbers(name, np.float64, default))
 
     def integers(self, name: str, default: Codes | None = None) -> Codes:
         if default is not None and not self.anywhere(name):
             return default
-        return self._numbers(name, np.int64, default)
+        return np.asarray(self._numbers(name, np.int64, default))
 
     def anywhere(self, name: str) -> bool:
         if self.records is not None:

@@ -125,7 +125,7 @@ def masks_from_segmentations(segmentations: Sequence[Any], size: Codes, label: s
 
 def _pycocotools() -> Any:
     try:
-        from pycocotools import mask
+        from pycocotools import mask  # type: ignore[import-untyped]
     except ImportError as error:
         raise InputError(
             "polygons need pycocotools: pip install 'evalstats[detection]', or pass RLE masks"

@@ -23,7 +23,7 @@ def box_iou(a: Array, b: Array, crowd: bool) -> float:
         return 0.0
     shared = w * h
     area = a[2] * a[3]
-    return shared / (area if crowd else area + b[2] * b[3] - shared)
+    return float(shared / (area if crowd else area + b[2] * b[3] - shared))
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -194,22 +195,28 @@ def joined_truth(parts: Sequence[GroundTruth]) -> GroundTruth:
     names = ("image_ids", "category", "box", "area", "ignore", "crowd", "annotation_id", "size")
     if parts[0].masks is not None:
         raise InputError("streams hold boxes only: evaluate masks in one piece")
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in names
+    }
     return replace(
         parts[0],
         offsets=_offsets([part.offsets for part in parts]),
         negative=lists("negative"),
         not_exhaustive=lists("not_exhaustive"),
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
+        **joined,
     )
 
 
 def joined_detections(parts: Sequence[Detections]) -> Detections:
     """Detections of all parts, one after another."""
     names = ("image_ids", "category_id", "score", "row", "box")
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in names
+    }
     return replace(
         parts[0],
         offsets=_offsets([part.offsets for part in parts]),
         masks=None,
         cache={},
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
+        **joined,
     )

@@ -1,9 +1,8 @@
 """The verb ``detection``: several detectors, several protocols, one matching pass."""
 
 import sys
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,12 +20,7 @@ from evalstats.report.output import FORMAT_OF_SUFFIX, Format, render
 from evalstats.report.progress import progress_shown
 from evalstats.report.run import exit_codes
 
-ProtocolName = Enum("ProtocolName", {n: n for n in ("coco", "lvis", "fixed", "pool")})  # type: ignore[misc]
-IouName = Enum("IouName", {n: n for n in ("bbox", "segm")})  # type: ignore[misc]
-TiesName = Enum("TiesName", {n: n for n in ("reference", "block")})  # type: ignore[misc]
-FormatName = Enum(  # type: ignore[misc]
-    "FormatName", {n: n for n in ("table", "csv", "json", "latex", "markdown")}
-)
+ProtocolName = Literal["coco", "lvis", "fixed", "pool"]
 
 
 def detection(
@@ -41,8 +35,8 @@ def detection(
             "and pool for LVIS data."
         ),
     ] = None,
-    iou_type: Annotated[IouName, typer.Option(help="Overlap of boxes or masks.")] = IouName.bbox,
-    ties: Annotated[TiesName, typer.Option(help="Rule for equal scores.")] = TiesName.reference,
+    iou_type: Annotated[IouType, typer.Option(help="Overlap of boxes or masks.")] = "bbox",
+    ties: Annotated[Ties, typer.Option(help="Rule for equal scores.")] = "reference",
     class_budget: Annotated[int, typer.Option(help="Detections of each category.")] = 10_000,
     metric: Annotated[
         list[str] | None, typer.Option(help="Only these numbers, such as AP or APr.")
@@ -52,7 +46,7 @@ def detection(
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
     compare: Annotated[bool, typer.Option("--compare", help="Test paired differences.")] = False,
     output: Annotated[
-        FormatName | None, typer.Option("--format", help="Output format; by --out, else a table.")
+        Format | None, typer.Option("--format", help="Output format; by --out, else a table.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
 ) -> None:
@@ -60,7 +54,7 @@ def detection(
     with exit_codes():
         form: Format = "table"
         if output is not None:
-            form = output.value
+            form = output
         elif out is not None:
             form = FORMAT_OF_SUFFIX.get(out.suffix.lower(), "table")
         inference = (
@@ -68,20 +62,18 @@ def detection(
             if bootstrap > 0
             else NoInference()
         )
-        truth = read_ground_truth(ground_truth, iou_type=iou_type.value)
+        truth = read_ground_truth(ground_truth, iou_type=iou_type)
         models = {
             name: aligned(found, truth, f"detections[{name!r}]")
             for name, found in read_models(detections, "xywh").items()
         }
-        names = [item.value for item in protocol or []]
+        names: list[str] = list(protocol or [])
         names = names or (["fixed", "pool"] if truth.federated else ["coco"])
         if form == "csv" and len(names) > 1:
             raise InputError("csv holds one table: give one --protocol, or another --format")
         texts = []
         for name in names:
-            estimator = configured(
-                name, iou_type.value, ties.value, class_budget, metric, inference, level
-            )
+            estimator = configured(name, iou_type, ties, class_budget, metric, inference, level)
             with progress_shown(f"{estimator.metric} ({name})"):
                 estimate = estimator.fit(truth, models).estimate_
                 differences = estimate.compare() if compare and len(models) > 1 else None
