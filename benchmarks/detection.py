@@ -64,8 +64,8 @@ def ours(n_images: int, n_categories: int) -> float:
 @benchmark("COCO AP", peer="pycocotools", size=150_000, min_ratio=50, runs=3, peer_runs=1)
 def coco_small() -> Contest:
     """500 images, 80 categories, 150,000 detections."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+    from pycocotools.coco import COCO  # type: ignore[import-untyped]
+    from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 
     _, _, document, results = sample(500, 80)
     return Contest(
@@ -78,7 +78,10 @@ def coco_small() -> Contest:
 )
 def coco_large() -> Contest:
     """5,000 images, 1,200 categories, 1.5 million detections."""
-    from faster_coco_eval import COCO, COCOeval_faster
+    from faster_coco_eval import (  # type: ignore[import-not-found]
+        COCO,
+        COCOeval_faster,
+    )
 
     _, _, document, results = sample(5000, 1200)
     return Contest(

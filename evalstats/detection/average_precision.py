@@ -325,8 +325,8 @@ class AveragePrecision(DetectionEstimator):
                     defined = defined & (prepared.frequency == number.frequency)
                 grid = grid[defined]
                 if number.threshold is not None:
-                    position = threshold_position(prepared.thresholds, number.threshold)
-                    grid = grid[:, [position]]
+                    near = np.isclose(prepared.thresholds, number.threshold, rtol=0.0, atol=1e-9)
+                    grid = grid[:, near]
                 values.append(grid.mean() if grid.size else np.nan)
         return np.array(values)
 

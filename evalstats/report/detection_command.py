@@ -1,8 +1,9 @@
 """The verb ``detection``: several detectors, several protocols, one matching pass."""
 
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -20,7 +21,14 @@ from evalstats.report.output import FORMAT_OF_SUFFIX, Format, render
 from evalstats.report.progress import progress_shown
 from evalstats.report.run import exit_codes
 
-ProtocolName = Literal["coco", "lvis", "fixed", "pool"]
+
+class ProtocolName(Enum):
+    """Protocols by name; typer lists enumerations, not literals."""
+
+    coco = "coco"
+    lvis = "lvis"
+    fixed = "fixed"
+    pool = "pool"
 
 
 def detection(
@@ -67,7 +75,7 @@ def detection(
             name: aligned(found, truth, f"detections[{name!r}]")
             for name, found in read_models(detections, "xywh").items()
         }
-        names: list[str] = list(protocol or [])
+        names = [item.value for item in protocol or []]
         names = names or (["fixed", "pool"] if truth.federated else ["coco"])
         if form == "csv" and len(names) > 1:
             raise InputError("csv holds one table: give one --protocol, or another --format")
