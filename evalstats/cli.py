@@ -25,11 +25,14 @@ class Verb(NamedTuple):
         One line for ``evalstats --help``.
     fits : tuple of str
         Names of the estimators that a function of its own fits.
+    several : tuple of str
+        Options of a function of its own that take one or more values.
     """
 
     home: str
     summary: str
     fits: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
 
 
 VERBS: dict[str, Verb] = {
@@ -61,6 +64,15 @@ VERBS: dict[str, Verb] = {
         "report.detection_command:detection",
         "AP of object detectors: COCO, LVIS, AP-Fixed and AP-Pool.",
         ("AveragePrecision", "PooledAveragePrecision"),
+    ),
+    "aupimo": Verb(
+        "report.localisation:aupimo", "Overlap with each defect at few false alarms.", ("AUPIMO",)
+    ),
+    "aupro": Verb("report.localisation:aupro", "Overlap with each region of a mask.", ("AUPRO",)),
+    "recalibrate": Verb(
+        "report.recalibrate:recalibrate",
+        "Calibration before and after recalibration.",
+        several=("--y-prob", "--method"),
     ),
     "winrate": Verb(
         "winrate.length_controlled:LengthControlledWinRate",
@@ -115,13 +127,15 @@ def _load(verb: Verb, given: list[str]) -> tuple[Callable[..., Any], list[str]]:
     """Import a verb; an estimator becomes a command with options from its signature."""
     module, name = verb.home.split(":")
     target = getattr(import_module(f"evalstats.{module}"), name)
+    position = given.index(next(word for word in given if not word.startswith("-")))
+    before, rest = given[: position + 1], given[position + 1 :]
     if not isinstance(target, type):
-        return target, given
+        from evalstats.report.words import repeat_names
+
+        return target, [*before, *repeat_names(set(verb.several), rest)]
     from evalstats.report.command import estimator_command, repeat_option_names
 
-    position = given.index(next(word for word in given if not word.startswith("-")))
-    rest = repeat_option_names(target, given[position + 1 :])
-    return estimator_command(target), [*given[: position + 1], *rest]
+    return estimator_command(target), [*before, *repeat_option_names(target, rest)]
 
 
 def _summary(verb: Verb, loaded: bool, function: Callable[..., Any]) -> str:

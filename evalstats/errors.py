@@ -68,6 +68,11 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "tied-scores": "tied scores make average precision depend on the order of images",
         "few-objects": "too few objects of a category for an unbiased average precision",
         "capped-detections": "detections seem cut at a number per image that the metric forbids",
+        "low-resolution": "too few normal pixels lie above the false positive rates of interest",
+        "few-tail-images": "few normal images own the tail that sets the false positive rate",
+        "few-thresholds": "too few thresholds of the grid lie between the bounds",
+        "bound-not-on-grid": "the threshold grid does not meet a bound of the false positive rate",
+        "trivial-sets": "too few calibration rows: prediction sets hold classes in every row",
         "tied-mistakes": "tied scores are not counted as atomic mistakes",
     }
 )

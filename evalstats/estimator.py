@@ -158,6 +158,14 @@ class Estimator(Configured, ABC):
     def _require_defined(self, columns: Columns, prepared: Any, value: Array) -> None:
         """Refuse data in which the statistic is undefined, unless that was asked for."""
 
+    def _inference_name(self, method: Inference) -> str:
+        """Short name of the inference that tables show."""
+        return method.describe()
+
+    def _interval_phrase(self) -> str | None:
+        """How intervals are obtained, for the methods sentence, where not by the inference."""
+        return None
+
     def _analytic_name(self, columns: Columns) -> str:  # noqa: ARG002
         return "influence-function standard errors"
 
@@ -407,7 +415,7 @@ class Estimator(Configured, ABC):
             unit=self.unit,
             n_units=sum(n_rows),
             n_clusters=int(problem.units.active.sum()) if clustered else None,
-            inference=method.describe(),
+            inference=self._inference_name(method),
             level=float(self.level),
             terms=_term_frame(columns, [self._terms(sample) for sample in samples]),
             value=problem.value,
@@ -432,6 +440,7 @@ class Estimator(Configured, ABC):
                 columns,
                 method,
                 self._analytic_name(columns),
+                self._interval_phrase(),
             ),
             citation_keys=self.citation_keys,
         )

@@ -47,6 +47,12 @@ def taken(arguments, rows):
     return mapped(arguments, lambda array: array[rows])
 
 
+def per_row(flags, array):
+    """Flags of rows in the shape of `array`, whose rows may be images."""
+    flags = np.reshape(flags, (-1,) + (1,) * (np.ndim(array) - 1))
+    return np.broadcast_to(flags, np.shape(array))
+
+
 def as_columns(arguments):
     """A polars frame of the arguments, and the names that stand for them."""
     columns, names = {}, {}

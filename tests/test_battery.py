@@ -35,6 +35,7 @@ from tests.battery_support import (
     example,
     fit,
     mapped,
+    per_row,
     registered,
     taken,
 )
@@ -518,13 +519,13 @@ def test_layouts_are_read_and_left_alone(cls, layout, tmp_path):
 
     def arranged(array):
         if layout == "strided":
-            return np.repeat(array, 2)[::2]
+            return np.repeat(array, 2, axis=0)[::2]
         if layout == "reversed":
             return array[::-1].copy()[::-1]
         if layout == "big-endian":
             return array.astype(array.dtype.newbyteorder(">"))
         if layout == "column of 2-D":
-            return np.column_stack([array, array])[:, 1]
+            return np.stack([array, array], axis=1)[:, 1]
         if layout == "memory-mapped":
             path = tmp_path / f"{next(paths)}.npy"
             np.save(path, array)
@@ -547,7 +548,8 @@ def test_masked_rows_are_missing(cls, rng):
     label, _ = next(iter(arrays(arguments).items()))
     missing = rng.random(N) < 0.1
     role = label.split(".", maxsplit=1)[0]
-    masked = {**arguments, role: np.ma.MaskedArray(arguments[role], missing)}
+    hidden = per_row(missing, arguments[role])
+    masked = {**arguments, role: np.ma.MaskedArray(arguments[role], hidden)}
     with pytest.raises(es.InputError, match=rf"{role} has {missing.sum()} missing values"):
         cls().fit(**masked)
     expected = fit(cls, taken(arguments, np.flatnonzero(~missing)))
@@ -562,7 +564,8 @@ def test_nan_policy_omit(cls, rng):
     role = next(name for name, value in arguments.items() if isinstance(value, dict))
     model = next(iter(arguments[role]))
     missing = rng.random(N) < 0.1
-    holed = np.where(missing, np.nan, arguments[role][model])
+    column = arguments[role][model]
+    holed = np.where(per_row(missing, column), np.nan, column)
     given = {**arguments, role: {**arguments[role], model: holed}}
     weight = np.where(np.arange(N) == 3, np.nan, 1.0)
     kept = np.flatnonzero(~missing & (np.arange(N) != 3))
@@ -682,23 +685,25 @@ def test_bad_columns(cls):
     role = next(name for name, value in arguments.items() if isinstance(value, dict))
     first = next(iter(arguments))
     column = next(iter(arguments[role].values()))
-    holed = np.where(np.arange(N) == 4, np.nan, column)
+    fourth = per_row(np.arange(N) == 4, column)
+    holed = np.where(fourth, np.nan, column)
     table = {
         rf"{role} has 1 missing value \(first in row 4\)": holed,
         rf"{role}\['b'\] has 1 missing value \(first in row 4\)": {"a": column, "b": holed},
-        rf"{role} has 1 infinite.*row 4": np.where(np.arange(N) == 4, np.inf, column),
+        rf"{role} has 1 infinite.*row 4": np.where(fourth, np.inf, column),
         rf"{role} has {N - 1} rows but {first} has {N}": column[1:],
         rf"{role}\['b'\] has {N - 1} rows": {"a": column, "b": column[:-1]},
         rf"{role} is complex": column + 0j,
         rf"{role} has dtype object": np.array([object()] * N),
         rf"{role} has dtype": np.array(["x"] * N),
         rf"{role} is an empty mapping": {},
-        rf"{role} must have one column per model": np.ones((N, 2, 2)),
         rf"{role} names the model '1' twice": {1: column, "1": column},
         rf"{role} is required": None,
         rf"{role}='s' is a name, but no frame was given": "s",
         rf"{role} is a generator": (value for value in column),
     }
+    if column.ndim == 1:
+        table[rf"{role} must have one column per model"] = np.ones((N, 2, 2))
     for message, value in table.items():
         with pytest.raises(es.InputError, match=message):
             cls().fit(**{**arguments, role: value})
@@ -735,8 +740,9 @@ def test_empty_input(cls):
 def test_every_row_missing_under_omit(cls):
     arguments = example(cls)
     role = next(name for name, value in arguments.items() if isinstance(value, dict))
+    shape = np.shape(next(iter(arguments[role].values())))
     with pytest.raises(es.InputError, match="every row has a missing value"):
-        cls(nan_policy="omit").fit(**{**arguments, role: np.full(N, np.nan)})
+        cls(nan_policy="omit").fit(**{**arguments, role: np.full(shape, np.nan)})
 
 
 # Presence everywhere ----------------------------------------------------------------------------

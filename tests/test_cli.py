@@ -83,9 +83,12 @@ def test_verbs_are_those_of_the_registry():
     import evalstats.winrate.length_controlled
     import evalstats.winrate.wildbench
     import evalstats.winrate.win_rate  # noqa: F401
+    from evalstats.anomaly import aupimo, aupro  # noqa: F401
 
     listed = {
-        verb: spec.home.split(":")[1] for verb, spec in VERBS.items() if verb not in ("demo",)
+        verb: ", ".join(spec.fits) or spec.home.split(":")[1]
+        for verb, spec in VERBS.items()
+        if verb not in ("demo", "recalibrate")
     }
     ours = {
         name: estimator

@@ -50,6 +50,39 @@ for policy in ("argmax", "highest_score", "random"):
     analysis.atomic_mistakes(), analysis.loss_curves(), analysis.gain_attribution()
     analysis.simulate_fixes(5)
 es.atomic_mistakes(y, scores["a"], sample_weight=1.0 + y)
+shares = 1 / (1 + np.exp(-scores["a"]))
+frozen = np.full(120, 1.5)
+shares.flags.writeable = frozen.flags.writeable = False
+table = np.random.default_rng(1).dirichlet(np.ones(3), 120)
+for weight in (None, 1 + y, frozen):
+    for p in (shares, shares.astype("f4"), (shares > 0.5).astype("i8")):
+        es.brier_score(y, p, sample_weight=weight); es.log_loss(y, p, sample_weight=weight)
+        es.corp_decomposition(y, p, sample_weight=weight)
+        es.murphy_decomposition(y, p, sample_weight=weight, unbiased=True)
+        es.smooth_calibration_error(y, p, sample_weight=weight)
+    es.calibration_regression(y, shares, sample_weight=weight)
+    for method in ("corp", "binned"):
+        few = es.Bootstrap(n_resamples=4, rng=0)
+        diagram = es.ReliabilityDiagram(method=method, inference=few)
+        diagram.fit(y, shares, sample_weight=weight, by=np.arange(120) % 2)
+        diagram.curves(n_resamples=3), diagram.calibration_test(n_resamples=3)
+        es.ReliabilityDiagram(method=method, inference=es.Analytic()).fit(y, shares)
+for cls in (es.BrierScore, es.LogLoss):
+    cls().finalize(cls().partial(y, shares)), cls(target="multiclass").fit(y, {"m": table})
+es.LogLoss(clip=None).fit(y, np.where(y == 1, 0.0, shares), sample_weight=frozen)
+masks = np.zeros((24, 16, 16), dtype=bool)
+masks[16:, 4:9, 4:9] = True
+maps = rng.normal(size=masks.shape) + 2 * masks
+for dtype in ("f8", "f4", "f2", "i2"):
+    given = np.round(10 * maps).astype(dtype)
+    for rate in ("mean", "max", "quantile"):
+        es.aupimo(masks, given, fpr_bounds=(0.01, 0.2), shared_fpr=rate)
+    es.aupro(list(masks), list(given))
+for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
+    pimo = es.AUPIMO(fpr_bounds=[(0.01, 0.2), (0.1, 1.0)], inference=method).fit(masks, maps)
+    es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)
+pimo.curves(n_points=5), pimo.thresholds_at(n_resamples=4), pimo.diagnostics(), pimo.companions()
+pimo.finalize(pimo.stream(zip(masks, maps)))
 kernels = {}
 for module in pkgutil.walk_packages(es.__path__, "evalstats."):
     if module.name in sys.modules:

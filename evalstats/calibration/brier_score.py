@@ -70,7 +70,7 @@ class BrierScore(ProperScore):
     ...     "b": [0.2, 0.6, 0.6, 0.4, 0.7, 0.5, 0.5, 0.4],
     ... }
     >>> es.BrierScore().fit(y_true, y_prob).estimate_.value.round(4).tolist()
-    [0.1012, 0.25]
+    [0.1013, 0.1838]
     """
 
     metric: ClassVar[str] = "Brier score"

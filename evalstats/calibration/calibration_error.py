@@ -400,6 +400,16 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         """Whether intervals come from confidence curves instead of the replicates."""
         return self.inference == "auto" and self.target != "classwise"
 
+    def _inference_name(self, method: Inference) -> str:
+        if self._inverts:
+            return f"test inversion; differences: {method.describe()}"
+        return super()._inference_name(method)
+
+    def _interval_phrase(self) -> str | None:
+        if not self._inverts:
+            return None
+        return f"by test inversion and differences by {N_RESAMPLES} bootstrap replicates"
+
     def _interval_names(self, columns: Columns, method: Inference, k: int) -> list[str]:
         if self._inverts:
             return ["confidence_curve"] * k

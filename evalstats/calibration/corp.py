@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.probabilities import require_option
 from evalstats.calibration.rows import binary_rows
+from evalstats.calibration.score_kernels import weighted_mean_of_present
 from evalstats.kernels.isotonic import pool_adjacent_violators
 from evalstats.kernels.ranking import rank_descending
 
@@ -140,15 +141,7 @@ def entropy(weight: Array, events: Array, score: CorpScore) -> Array:
 
 def weighted_mean(values: Array, weights: Array) -> float:
     """Mean over rows that carry weight; infinite values of others do not matter."""
-    total = float(weights.sum())
-    if not total > 0:
-        return np.nan
-    # An infinite value without weight multiplies to NaN.
-    with np.errstate(invalid="ignore"):
-        product = float(weights @ values)
-    if np.isnan(product):
-        product = float(weights @ np.where(weights > 0, values, 0.0))
-    return product / total
+    return float(weighted_mean_of_present(values, weights))
 
 
 def corp_terms(

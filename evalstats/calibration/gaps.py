@@ -1,6 +1,7 @@
 """Contributions of bins to a calibration error as a vector of means with its covariance."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -40,28 +41,79 @@ def _norm_of(mean: Array, share: Array, norm: Norm) -> Array:
 
 def _contributions(
     bins: Bins, weights: Array, cluster: NDArray[np.int64] | None
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Callable[[Array], Array]]:
+    """Contribution, weight share and covariance of the bins with weight."""
     sums = bins.sums(weights)
     used = sums[:, 0] > 0
     total = sums[:, 0].sum()
     mean, share = sums[used, 1] / total, sums[used, 0] / total
     code = np.cumsum(used)[bins.assigned(weights)] - 1
+    if cluster is not None:
+        observed = _clustered_covariance(bins, weights, code, cluster, mean)
+        return mean, share, lambda means: observed  # noqa: ARG005
+    forecast = bins.outcome - bins.error
+    present = int((weights > 0).sum())
+
+    def summed(part: Array) -> Array:
+        return np.asarray(np.bincount(code, weights**2 * part, len(mean)) / total**2)
+
+    independent = _IndependentCovariance(
+        share,
+        summed(np.ones(len(code))),
+        summed(forecast * (1.0 - forecast)),
+        summed(1.0 - 2.0 * forecast),
+        present / max(present - 1, 1),
+    )
+    return mean, share, independent
+
+
+@dataclass(frozen=True)
+class _IndependentCovariance:
+    """Covariance of the contributions of independent rows, given what they are on average.
+
+    Where the frequency exceeds the forecasts of a bin by g, the squared error of a row has the
+    mean ``p (1 - p) + g (1 - 2 p)``. This is known where calibration holds, while the scatter
+    observed in a bin without events would be far too small.
+
+    Attributes
+    ----------
+    squared, binomial, slope : float64 array (bins,)
+        Sums of w^2, w^2 p (1 - p) and w^2 (1 - 2 p) over the squared total weight.
+    """
+
+    share: Array
+    squared: Array
+    binomial: Array
+    slope: Array
+    scale: float
+
+    def __call__(self, mean: Array) -> Array:
+        gap = mean / self.share
+        own = np.clip(self.binomial + gap * self.slope, 0.0, None)
+        cross = np.outer(mean, gap * self.squared)
+        spread = np.diag(own) - cross - cross.T + np.outer(mean, mean) * self.squared.sum()
+        return np.asarray(self.scale * spread)
+
+
+def _clustered_covariance(
+    bins: Bins,
+    weights: Array,
+    code: NDArray[np.int64],
+    cluster: NDArray[np.int64],
+    mean: Array,
+) -> Array:
     present = weights > 0
-    if cluster is None:
-        # Only the own bin of a row differs from zero, so two sums give the whole covariance.
-        error2 = np.bincount(code, weights**2 * bins.error, len(mean))
-        square2 = np.bincount(code, (weights * bins.error) ** 2, len(mean))
-        cross = np.outer(mean, error2)
-        spread = np.diag(square2) - cross - cross.T + np.outer(mean, mean) * (weights**2).sum()
-        n = int(present.sum())
-        return mean, share, spread * n / max(n - 1, 1) / total**2
     codes, dense = np.unique(cluster[present], return_inverse=True)
-    errors = np.zeros((len(codes), len(mean)))
-    mass = np.zeros(len(codes))
-    cluster_bin_errors(
-        dense.astype(np.int64).ravel(), code[present], bins.error[present], weights[present],
-        errors, mass,
-    )  # fmt: skip
-    centred = errors - np.outer(mass, mean)
     n = len(codes)
-    return mean, share, centred.T @ centred * n / max(n - 1, 1) / total**2
+    errors = np.zeros((n, len(mean)))
+    mass = np.zeros(n)
+    cluster_bin_errors(
+        dense.astype(np.int64).ravel(),
+        code[present],
+        bins.error[present],
+        weights[present],
+        errors,
+        mass,
+    )
+    centred = errors - np.outer(mass, mean)
+    return np.asarray(centred.T @ centred * n / max(n - 1, 1) / mass.sum() ** 2)

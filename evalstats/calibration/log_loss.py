@@ -71,7 +71,7 @@ class LogLoss(ProperScore):
     ...     "b": [0.2, 0.6, 0.6, 0.4, 0.7, 0.5, 0.5, 0.4],
     ... }
     >>> es.LogLoss().fit(y_true, y_prob).estimate_.value.round(4).tolist()
-    [0.3577, 0.6931]
+    [0.3578, 0.5519]
     """
 
     metric: ClassVar[str] = "Log loss"

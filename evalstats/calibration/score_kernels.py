@@ -65,6 +65,18 @@ def mean_log_loss(forecast: Array, outcome: Bools, clip: float, weights: Array) 
 
 
 @kernel
+def weighted_mean_of_present(values: Array, weights: Array) -> float:
+    """Weighted mean over the rows with positive weight; NaN without any. O(n)."""
+    total = 0.0
+    mass = 0.0
+    for row in range(values.size):
+        if weights[row] > 0.0:
+            total += weights[row] * values[row]
+            mass += weights[row]
+    return total / mass if mass > 0.0 else np.nan
+
+
+@kernel
 def bin_moments(
     code: NDArray[np.int64],
     forecast: Array,

@@ -59,6 +59,11 @@ def fit_logistic_line(
         size = abs(step0) / (1.0 + abs(intercept)) + abs(step1) / (1.0 + abs(slope))
         if not np.isfinite(size):
             return False
+        if size < 1e-8:
+            # Convergence is quadratic: what is left is rounding.
+            out[0] = intercept + step0
+            out[1] = slope + step1
+            return True
         scale = 1.0
         moved = logistic_sums(logit, outcome, weights, intercept + step0, slope + step1)
         # Near the optimum rounding decides the comparison; the step itself is then right.
@@ -70,13 +75,6 @@ def fit_logistic_line(
         intercept += scale * step0
         slope += scale * step1
         sums = moved
-        if size < 1e-13:
-            out[0] = intercept
-            out[1] = slope
-            return True
         if abs(intercept) > 1e6 or abs(slope) > 1e6:
             return False
-    # Rounding may keep the last steps above the tightest limit.
-    out[0] = intercept
-    out[1] = slope
-    return bool(size < 1e-9)
+    return False

@@ -28,6 +28,10 @@ class Records(ABC):
     def __getitem__(self, units: NDArray[np.int64]) -> Self:
         """Return the given units, in that order, without copying what they share."""
 
+    def missing_units(self) -> NDArray[np.bool_] | None:
+        """Units with a missing value; None where there is none."""
+        return None
+
 
 @dataclass(frozen=True)
 class Role:

@@ -292,7 +292,7 @@ def _is_missing(value: object) -> bool:
 def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
     column, mask = item
     if isinstance(column, Records):
-        return None
+        return column.missing_units()
     missing: NDArray[np.bool_] | None = None
     if column.dtype.kind == "f":
         # The minimum carries NaN on, and needs no array of its own.
@@ -308,8 +308,8 @@ def _missing_rows(item: Resolved) -> NDArray[np.bool_] | None:
         missing = missing.reshape(column.shape)
     elif column.dtype.kind == "M":
         missing = np.isnat(column)
-    if missing is not None and missing.ndim == 2:
-        missing = np.asarray(missing.any(axis=1))
+    if missing is not None and missing.ndim > 1:
+        missing = np.asarray(missing.any(axis=tuple(range(1, missing.ndim))))
     if mask is not None:
         mask = np.asarray(mask.any(axis=1)) if mask.ndim == 2 else mask
         missing = mask if missing is None else missing | mask

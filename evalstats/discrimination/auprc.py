@@ -20,8 +20,9 @@ from evalstats.discrimination.curve_kernels import (
     trapezoid,
     worst_tied_average_precision,
 )
-from evalstats.discrimination.kernels import average_precision_influence, ranked_average_precision
-from evalstats.discrimination.point import unweighted_average_precision
+from evalstats.discrimination.kernels import (
+    average_precision_influence,
+)
 from evalstats.discrimination.ranked import (
     Average,
     Component,
@@ -31,6 +32,7 @@ from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, InferenceOption
 from evalstats.inference.scales import ScaleName
+from evalstats.kernels.classes import ranked_average_precision, unweighted_average_precision
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

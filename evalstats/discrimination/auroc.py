@@ -9,13 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.discrimination.curve_bands import CurveKind
-from evalstats.discrimination.kernels import auroc_influence, partial_auroc, ranked_auroc
-from evalstats.discrimination.point import standardised_partial_auroc, unweighted_auroc
+from evalstats.discrimination.kernels import (
+    auroc_influence,
+    partial_auroc,
+)
+from evalstats.discrimination.point import standardised_partial_auroc
 from evalstats.discrimination.ranked import Average, Component, Multiclass
 from evalstats.discrimination.summary import MergeableRanking
 from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, Inference, InferenceOption
 from evalstats.inference.scales import ScaleName
+from evalstats.kernels.classes import ranked_auroc, unweighted_auroc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.discrimination.fixing_kernels import fix_steps
-from evalstats.discrimination.kernels import ranked_auroc, ranked_average_precision
+from evalstats.kernels.classes import ranked_auroc, ranked_average_precision
 from evalstats.kernels.ranking import Ranking, rank_descending
 
 Policy = Literal["argmax", "highest_score", "random"]

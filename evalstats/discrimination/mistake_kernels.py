@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.discrimination.curve_kernels import roc_points
-from evalstats.discrimination.kernels import class_weights
+from evalstats.kernels.classes import class_weights
 from evalstats.kernels.compile import kernel
 
 

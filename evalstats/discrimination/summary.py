@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands
-from evalstats.discrimination.point import EXACT_INTEGERS
 from evalstats.discrimination.ranked import Component, Prepared, RankingEstimator
 from evalstats.discrimination.state import binned_bounds, score_bins, score_histogram
 from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource
 from evalstats.inference.permutation import paired_swap_test
 from evalstats.inference.units import sample_units
+from evalstats.kernels.classes import EXACT_INTEGERS
 from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
 

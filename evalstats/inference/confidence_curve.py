@@ -39,7 +39,7 @@ class ConfidenceCurve(NamedTuple):
 
 
 def norm_confidence_curve(
-    mean: Array, covariance: Array, norm: Callable[[Array], Array]
+    mean: Array, covariance: Callable[[Array], Array], norm: Callable[[Array], Array]
 ) -> ConfidenceCurve:
     """Tail probabilities of an observed norm under means on a path through the observed ones.
 
@@ -47,31 +47,35 @@ def norm_confidence_curve(
     ----------
     mean : float64 array (m,)
         Estimated means.
-    covariance : float64 array (m, m)
-        Their covariance.
+    covariance : callable
+        Possible means (m,) to the covariance (m, m) of their estimates.
     norm : callable
         Means (..., m) to norms (...), proportional to a common factor of the means.
 
     Returns
     -------
     ConfidenceCurve
-        On 71 values. O(71 x 4,000 m).
+        On 71 values. O(71 (4,000 m^2 + m^3)).
     """
-    error = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-    roots, vectors = np.linalg.eigh(covariance)
     generator = np.random.Generator(np.random.Philox(SIMULATION_KEY))
-    scaled = vectors * np.sqrt(np.clip(roots, 0.0, None))
-    noise = generator.standard_normal((N_DRAWS, len(mean))) @ scaled.T
+    normals = generator.standard_normal((N_DRAWS, len(mean)))
+    error = np.sqrt(np.clip(np.diag(covariance(np.zeros(len(mean)))), 0.0, None))
     observed = float(norm(mean))
-    path = np.concatenate([_smaller(mean, error), _larger(mean, error, noise, norm)])
+    spread = float(norm(mean + _noise(covariance(mean), normals)).std())
+    path = np.concatenate([_smaller(mean, error), _larger(mean, error, spread, norm)])
     value, above, below = np.empty(len(path)), np.empty(len(path)), np.empty(len(path))
     slack = 1e-12 * max(observed, 1e-300)
     for place, means in enumerate(path):
-        drawn = norm(means + noise)
+        drawn = norm(means + _noise(covariance(means), normals))
         value[place] = norm(means)
         above[place] = (drawn >= observed - slack).mean()
         below[place] = (drawn <= observed + slack).mean()
     return ConfidenceCurve(value, np.maximum.accumulate(above), np.minimum.accumulate(below))
+
+
+def _noise(covariance: Array, normals: Array) -> Array:
+    roots, vectors = np.linalg.eigh(covariance)
+    return np.asarray(normals @ (vectors * np.sqrt(np.clip(roots, 0.0, None))).T)
 
 
 def _smaller(mean: Array, error: Array) -> Array:
@@ -83,10 +87,9 @@ def _smaller(mean: Array, error: Array) -> Array:
     return np.asarray(shrunk)
 
 
-def _larger(mean: Array, error: Array, noise: Array, norm: Callable[[Array], Array]) -> Array:
+def _larger(mean: Array, error: Array, spread: float, norm: Callable[[Array], Array]) -> Array:
     """The observed means and multiples of them, or of their errors where all are zero."""
     observed = float(norm(mean))
-    spread = float(norm(mean + noise).std())
     if observed > 0:
         return np.linspace(1.0, 1.0 + REACH * spread / observed, N_LARGER + 1)[:, np.newaxis] * mean
     unit = float(norm(error))

@@ -189,3 +189,15 @@ def bernoulli_draws(
         for position in range(min(flat.size, probability.size - start)):
             uniform = (np.float64(flat[position]) + 0.5) / 4294967296.0
             out[start + position] = uniform < probability[start + position]
+
+
+@kernel
+def uniform_draws(
+    key0: np.uint64, key1: np.uint64, replicate: np.uint64, out: NDArray[np.float64]
+) -> None:
+    """Independent uniform numbers in (0, 1), each a function of its place alone. O(n)."""
+    for position in range(out.size):
+        words = philox(np.uint64(position), replicate, key0, key1)
+        high = np.float64(words[0] >> np.uint64(5))
+        low = np.float64(words[1] >> np.uint64(6))
+        out[position] = (high * 67108864.0 + low + 0.5) / 9007199254740992.0

@@ -63,4 +63,4 @@ def isotonic_with_positive(weight: Array, total: Array) -> Array:
 @kernel
 def not_left(x: Array, y: Array, a: int, b: int, c: int) -> bool:
     """Whether the way a, b, c does not turn left at b. O(1)."""
-    return (x[b] - x[a]) * (y[c] - y[b]) <= (y[b] - y[a]) * (x[c] - x[b])
+    return bool((x[b] - x[a]) * (y[c] - y[b]) <= (y[b] - y[a]) * (x[c] - x[b]))

@@ -190,14 +190,15 @@ def fit_temperature(
             "y_prob is no better than uniform probabilities on these rows: no finite temperature "
             "helps; check the labels (and pos_label)"
         )
+    right = (own == logits.max(axis=1)) | (mass == 0.0)
     upper = 1.0
-    while derivative(upper) < 0.0:
+    while derivative(upper) < 0.0 and upper < 1e6:
         upper *= 2.0
-        if upper > 1e6:
-            raise InputError(
-                "y_prob gives every row's own class the largest probability: the temperature has "
-                "no optimum above 0; fit on rows that the model was not trained on"
-            )
+    if bool(right.all()) or derivative(upper) < 0.0:
+        raise InputError(
+            "y_prob gives every row's own class the largest probability: the temperature has no "
+            "optimum above 0; fit on rows that the model was not trained on"
+        )
     return TemperatureMap(1.0 / float(brentq(derivative, 0.0, upper, xtol=1e-14, rtol=1e-14)))
 
 
@@ -250,8 +251,9 @@ def logit(score: Array) -> Array:
 
 def softmax(logits: Array) -> Array:
     """Rows of probabilities from rows of logits."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    shifted: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shifted /= shifted.sum(axis=1, keepdims=True)
+    return shifted
 
 
 def separated(score: Array, positive: Mask) -> bool:

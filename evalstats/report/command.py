@@ -12,6 +12,7 @@ import typer
 
 from evalstats.estimator import Estimator
 from evalstats.report.run import Request, run
+from evalstats.report.words import repeat_names
 
 Parameter = inspect.Parameter
 KEYWORD = Parameter.KEYWORD_ONLY
@@ -79,30 +80,7 @@ def repeat_option_names(estimator: type[Estimator], words: list[str]) -> list[st
 
     A value that is an existing file is taken as FILE when none came before.
     """
-    several = _several_valued(estimator)
-    seen_file = bool(words) and not words[0].startswith("-")
-    expanded: list[str] = []
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        if word == "--":
-            return [*expanded, word, *words[position:]]
-        if word not in several:
-            expanded.append(word)
-            continue
-        first = position
-        while position < len(words) and (position == first or not words[position].startswith("-")):
-            value = words[position]
-            if position > first and not seen_file and Path(value).is_file():
-                expanded.append(value)
-                seen_file = True
-            else:
-                expanded += [word, value]
-            position += 1
-        if position == first:
-            expanded.append(word)
-    return expanded
+    return repeat_names(_several_valued(estimator), words)
 
 
 def constructor_choices(estimator: type[Estimator]) -> dict[str, Choice]:

@@ -70,14 +70,14 @@ def _json(estimate: Estimate, differences: pl.DataFrame | None) -> str:
         "n_dropped": estimate.n_dropped,
         "notes": list(estimate.notes),
         "methods": estimate.methods(),
-        "estimates": _rows(estimate.to_frame()),
+        "estimates": json_rows(estimate.to_frame()),
     }
     if differences is not None:
-        result["comparisons"] = _rows(differences)
+        result["comparisons"] = json_rows(differences)
     return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
-def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def json_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Rows in which numbers that JSON does not know are null."""
     return [
         {name: None if _is_not_finite(value) else value for name, value in row.items()}

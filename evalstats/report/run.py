@@ -169,7 +169,7 @@ def _configured(estimator: type[Estimator], request: Request, frame: pl.LazyFram
     column = None if label is None else request.arguments.get(label)
     if isinstance(column, str) and column in schema:
         for name in request.label_parameters:
-            parameters[name] = _as_labels(name, parameters[name], schema[column])
+            parameters[name] = as_labels(name, parameters[name], schema[column])
     if request.bootstrap is not None:
         parameters["inference"] = Bootstrap(request.bootstrap, rng=request.seed or 0)
     elif request.seed is not None:
@@ -177,12 +177,12 @@ def _configured(estimator: type[Estimator], request: Request, frame: pl.LazyFram
     return estimator(**parameters)
 
 
-def _as_labels(name: str, value: Any, dtype: pl.DataType) -> Any:
+def as_labels(name: str, value: Any, dtype: pl.DataType) -> Any:
     """Text from the command line as values of the label column."""
     if value is None:
         return None
     if isinstance(value, list):
-        return [_as_labels(name, item, dtype) for item in value]
+        return [as_labels(name, item, dtype) for item in value]
     try:
         if dtype == pl.Boolean:
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()]

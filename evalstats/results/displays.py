@@ -1,16 +1,26 @@
 """Plots for a paper; each returns the matplotlib Axes that it drew on."""
 
+from evalstats.results.anomaly_display import (
+    plot_image_scores,
+    plot_localisation,
+    plot_pimo_curves,
+)
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
+from evalstats.results.rank_display import plot_average_ranks
 from evalstats.results.reliability_display import plot_reliability
 from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 
 __all__ = [
+    "plot_average_ranks",
     "plot_differences",
     "plot_estimates",
+    "plot_image_scores",
     "plot_leaderboard",
+    "plot_localisation",
     "plot_mistakes",
+    "plot_pimo_curves",
     "plot_pr_curves",
     "plot_reliability",
     "plot_roc_curves",

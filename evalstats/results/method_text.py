@@ -21,10 +21,11 @@ def methods_sentence(
     columns: Columns,
     method: Inference,
     analytic_name: str,
+    interval_phrase: str | None = None,
 ) -> str:
     """Describe metric, interval, unit, weights and clusters in one sentence with citation keys."""
     keys = " ".join(f"[{key}]" for key in citation_keys)
-    parts = [what, _interval_phrase(method, analytic_name)]
+    parts = [what, interval_phrase or _interval_phrase(method, analytic_name)]
     if columns.cluster is not None:
         parts.append(f"clustered by {int(columns.cluster.max()) + 1} clusters")
     if columns.weight is not None:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalstats.discrimination import curve_kernels, kernels, point
+from evalstats.discrimination import curve_kernels, kernels
+from evalstats.discrimination.point import standardised_partial_auroc
+from evalstats.kernels import classes as point
 from evalstats.kernels.ranking import rank_descending
 from tests.oracles import ranking as oracle
 
@@ -151,7 +153,7 @@ class TestPointValues:
         m = 70_000
         positives = np.arange(m) + 0.5
         negatives = np.arange(m, dtype=float)
-        assert kernels.auroc_from_sorted(positives, negatives) == m * (m + 1)
+        assert point.auroc_from_sorted(positives, negatives) == m * (m + 1)
         y = np.repeat([True, False], m)
         scores = np.concatenate([positives, negatives])
         assert point.unweighted_auroc(y, scores) == float(Fraction(m + 1, 2 * m))
@@ -170,7 +172,7 @@ class TestPointValues:
             assert abs(curve_kernels.trapezoid(*args) - peer["sk_pr_trapezoid"]) < 1e-12
             for max_fpr in (0.05, 0.1, 0.3, 1.0):
                 area = kernels.partial_auroc(*args, max_fpr)
-                standardised = point.standardised_partial_auroc(area, max_fpr)
+                standardised = standardised_partial_auroc(area, max_fpr)
                 assert abs(standardised - peer[f"sk_roc_auc_max_fpr_{max_fpr}"]) < 1e-12
 
     def test_partial_areas_of_proc(self, delong):
@@ -185,7 +187,7 @@ class TestPointValues:
                 width = 1.0 - row["range"][0]
                 area = kernels.partial_auroc(*args, width)
                 if row["correct"]:
-                    area = point.standardised_partial_auroc(area, width)
+                    area = standardised_partial_auroc(area, width)
                 if row["auc"] != "nan":
                     assert abs(area - row["auc"]) < 1e-13
                     checked += 1

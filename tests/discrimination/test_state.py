@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evalstats as es
-from evalstats.discrimination import point, state
+from evalstats.discrimination import state
+from evalstats.kernels import classes as point
 from tests.discrimination.test_kernels import cases
 from tests.oracles import ranking as oracle
 

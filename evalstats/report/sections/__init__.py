@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from evalstats.report.section import Section
+from evalstats.report.sections.anomaly import defects_at_few_false_alarms
+from evalstats.report.sections.calibration import probabilities_as_frequencies
 from evalstats.report.sections.detection import detectors
 from evalstats.report.sections.discrimination import (
     countries_as_clusters,
@@ -20,5 +22,7 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     countries_as_clusters,
     digits_by_class,
     detectors,
+    probabilities_as_frequencies,
     length_controlled_win_rates,
+    defects_at_few_false_alarms,
 )

@@ -1,0 +1,1 @@
+"""Pixel-level anomaly localisation: AUPIMO and AUPRO, over images as sampling units."""
