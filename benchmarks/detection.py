@@ -35,6 +35,7 @@ def sample(n_images: int, n_categories: int) -> tuple[Any, Any, dict[str, Any], 
             )
         ],
     }
+    assert found.box is not None
     results = np.column_stack(
         [found.image_ids[found.image], found.box, found.score, found.category_id]
     )

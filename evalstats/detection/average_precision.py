@@ -33,6 +33,7 @@ from evalstats.detection.records import Array, Codes, GroundTruth, detections_of
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import InferenceOption
+from evalstats.inference.resampling import parallel_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -301,14 +302,20 @@ class AveragePrecision(DetectionEstimator):
         truth = truth_of(columns)
         numbers = self._numbers(truth)
         needed = dict.fromkeys((number.area, number.cap) for number in numbers.values())
-        models = tuple(
-            {key: self._curves(matches, *key, truth) for key in needed}
-            for matches in self._matches(columns).values()
-        )
+        models = []
+        for matches in self._matches(columns).values():
+            # Every curve starts from this order: once, before the threads ask for it.
+            _ = matches.by_category
+
+            def curves(key: tuple[int, int | None], matches: Matches = matches) -> CurveSet:
+                return self._curves(matches, *key, truth)
+
+            found = parallel_map(curves, list(needed), len(needed) * len(matches.score))
+            models.append(dict(zip(needed, found, strict=True)))
         return Prepared(
             tuple(numbers),
             tuple(numbers.values()),
-            models,
+            tuple(models),
             np.array(self._thresholds),
             truth.categories.frequency,
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evalstats.detection.matching import file_order
+from evalstats.detection.matching import descending
 from evalstats.detection.records import Codes, Detections, GroundTruth
 
 
@@ -37,10 +37,8 @@ def category_ranks(found: Detections, category: Codes) -> Codes:
     """Rank by score within the category, -1 for unknown categories."""
     from evalstats.detection.sort_kernels import ranks_within
 
-    in_file = file_order(found.row)
-    by_score = in_file[np.argsort(-found.score[in_file], kind="stable")]
     rank = np.empty_like(category)
-    ranks_within(by_score, category, int(category.max()) + 1, rank)
+    ranks_within(descending(found.score, found.row), category, int(category.max()) + 1, rank)
     return rank
 
 

@@ -62,12 +62,7 @@ def curve_set(
 
     n_groups = int(group_of_category.max()) + 1 if len(group_of_category) else 0
     n_thresholds = len(matches.settings.thresholds)
-    order = matches.pool_order
-    group = group_of_category[matches.category]
-    usable = group[order] >= 0
-    if keep is not None:
-        usable &= keep[order]
-    rows, offsets = sorted_by(order[usable], group, n_groups)
+    rows, offsets = _grouped(matches, keep, group_of_category, n_groups)
     hits = matches.hits[area]
     ignored = matches.ignored[area]
     counts = np.zeros((n_groups, n_thresholds), dtype=np.int64)
@@ -115,6 +110,24 @@ def curve_set(
         np.ones(len(group_of_category)),
         np.diff(offsets),
     )
+
+
+def _grouped(
+    matches: Matches, keep: NDArray[np.bool_] | None, group_of_category: Codes, n_groups: int
+) -> tuple[Codes, Codes]:
+    """Rows of the kept detections of each group, by the pool's order, and where each starts."""
+    if n_groups == len(group_of_category) and bool((np.diff(group_of_category) == 1).all()):
+        rows = matches.by_category
+        if keep is not None:
+            rows = rows[keep[rows]]
+        counts = np.bincount(matches.category[rows], minlength=n_groups)
+        return rows, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    order = matches.pool_order
+    group = group_of_category[matches.category]
+    usable = group[order] >= 0
+    if keep is not None:
+        usable &= keep[order]
+    return sorted_by(order[usable], group, n_groups)
 
 
 def curve_values(

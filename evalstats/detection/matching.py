@@ -1,6 +1,7 @@
 """One matching pass that every protocol shares."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -75,6 +76,11 @@ class Matches:
     n_unknown: int
     n_zero_area: int
 
+    @cached_property
+    def by_category(self) -> Codes:
+        """The pool's order, sorted by category."""
+        return sorted_by(self.pool_order, self.category, self.n_categories)[0]
+
 
 def match_detections(
     truth: GroundTruth, detections: Detections, settings: MatchSettings
@@ -94,8 +100,7 @@ def _match(truth: GroundTruth, detections: Detections, settings: MatchSettings) 
     k, n = len(truth.categories.ids), len(truth)
     image = detections.image
     category = truth.categories.positions(detections.category_id)
-    in_file = file_order(detections.row)
-    by_score = in_file[np.argsort(-detections.score[in_file], kind="stable")]
+    by_score = descending(detections.score, detections.row)
     image_rank, category_rank = np.empty_like(image), np.empty_like(image)
     sort_kernels.ranks_within(by_score, image, n, image_rank)
     sort_kernels.ranks_within(by_score, category, k, category_rank)
@@ -113,8 +118,8 @@ def _match(truth: GroundTruth, detections: Detections, settings: MatchSettings) 
             sort_kernels.verified_pairs(
                 detections.offsets, category, listed.offsets, listed.category, k, lenient
             )
-    chosen = by_score[keep[by_score]]
-    chosen, _ = sorted_by(chosen, category, k)
+    ranked = by_score[keep[by_score]]
+    chosen, _ = sorted_by(ranked, category, k)
     chosen, offsets = sorted_by(chosen, image, n)
     group = image[chosen] * k + category[chosen]
     starts = np.flatnonzero(np.diff(group, prepend=-1))
@@ -122,6 +127,11 @@ def _match(truth: GroundTruth, detections: Detections, settings: MatchSettings) 
     group_rank = np.arange(len(group)) - np.repeat(starts, lengths)
     rows = _truth_rows(truth, settings, k)
     score = detections.score[chosen]
+    # The pool ranks by score, then image, category and rank: ties by position among the chosen.
+    position = np.empty(len(image), dtype=np.int64)
+    position[chosen] = np.arange(len(chosen))
+    pool_order = position[ranked]
+    sort_kernels.sort_tied_runs(pool_order, score, np.arange(len(chosen)))
     base = Matches(
         settings,
         n,
@@ -140,7 +150,7 @@ def _match(truth: GroundTruth, detections: Detections, settings: MatchSettings) 
         np.repeat(np.arange(n), np.diff(truth.offsets))[rows],
         truth.category[rows],
         np.empty((0, 0), bool),
-        np.argsort(-score, kind="stable"),
+        pool_order,
         n_unknown,
         n_zero,
     )
@@ -289,8 +299,11 @@ def sorted_by(order: Codes, key: Codes, n_keys: int) -> tuple[Codes, Codes]:
     return out, offsets
 
 
-def file_order(row: Codes) -> Codes:
-    """Positions in the order of the file."""
-    if len(row) < 2 or bool((np.diff(row) > 0).all()):
-        return np.arange(len(row))
-    return np.argsort(row, kind="stable")
+def descending(score: Array, row: Codes) -> Codes:
+    """Positions by descending score, equal scores by row of the file. O(n log n)."""
+    from evalstats.detection.sort_kernels import sort_tied_runs
+
+    # The default sort is vectorised on many processors but not stable; ties are put in order after.
+    order = np.argsort(-score)
+    sort_tied_runs(order, score, row)
+    return order

@@ -12,6 +12,7 @@ from evalstats.errors import InputError
 
 Codes = NDArray[np.int64]
 Array = NDArray[np.float64]
+DENSE_IDS = 1_000_000
 FREQUENCIES = ("r", "c", "f")
 
 
@@ -25,6 +26,13 @@ class Categories:
 
     def positions(self, category_id: Codes) -> Codes:
         """Position of each id, -1 for unknown ones."""
+        if not len(self.ids):
+            return np.full(len(category_id), -1, dtype=np.int64)
+        low, high = self.ids[0], self.ids[-1]
+        if high - low <= DENSE_IDS:
+            table = np.full(high - low + 3, -1, dtype=np.int64)
+            table[self.ids - low + 1] = np.arange(len(self.ids))
+            return np.asarray(table[np.clip(category_id, low - 1, high + 1) - (low - 1)])
         found = np.searchsorted(self.ids, category_id)
         found[found == len(self.ids)] = 0
         return np.where(self.ids[found] == category_id, found, -1).astype(np.int64)

@@ -24,6 +24,21 @@ def counting_sort(order: Codes, key: Codes, n_keys: int, out: Codes, offsets: Co
 
 
 @kernel
+def sort_tied_runs(order: Codes, value: NDArray[np.float64], key: Codes) -> None:
+    """Sort each run of equal ``value[order]`` by ``key[order]``. O(n + ties log ties)."""
+    start = 0
+    n = len(order)
+    while start < n:
+        stop = start + 1
+        while stop < n and value[order[stop]] == value[order[start]]:
+            stop += 1
+        if stop > start + 1:
+            run = order[start:stop].copy()
+            order[start:stop] = run[np.argsort(key[run])]
+        start = stop
+
+
+@kernel
 def ranks_within(order: Codes, key: Codes, n_keys: int, rank: Codes) -> None:
     """Position of each item among those of its key, in `order`; -1 for negative keys. O(n)."""
     seen = np.zeros(n_keys, dtype=np.int64)

@@ -107,6 +107,76 @@ def test_forms_of_detections_agree(tmp_path, rng):
     assert edges == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, ">f8", np.int16])
+def test_dtypes_and_layouts_of_arrays(dtype, rng):
+    box = np.round(rng.uniform(0, 50, (30, 4)))
+    image = rng.integers(1, 3, 30)
+    table = {"image_id": image, "category_id": np.ones(30), "score": rng.permutation(30)}
+    expected = es.average_precision(truth_with(), table | {"bbox": box})
+    strided = np.zeros((60, 8), dtype=dtype)
+    strided[::2, ::2] = box
+    given = {
+        "image_id": image.astype(np.int8),
+        "category_id": np.ones(30, dtype=bool),
+        "score": table["score"].astype(dtype)[::-1][::-1],
+        "bbox": strided[::2, ::2],
+    }
+    for array in given.values():
+        array.flags.writeable = False
+    copies = {name: array.copy() for name, array in given.items()}
+    assert es.average_precision(truth_with(), given) == pytest.approx(expected, nan_ok=True)
+    for name, array in given.items():
+        np.testing.assert_array_equal(array, copies[name])
+
+
+def test_lvis_drops_objects_without_area_with_a_warning():
+    lists = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
+    truth = truth_with(images=[{"id": 1, **lists}, {"id": 2, **lists}])
+    truth["categories"] = [{"id": 1, "frequency": "f"}]
+    truth["annotations"][1]["bbox"] = [0, 0, 0, 9]
+    fitted = es.AveragePrecision(protocol="lvis", metrics=["AP"], inference=es.NoInference())
+    with pytest.warns(es.EvalstatsWarning, match=r"\[zero-area\] detections: 1 objects"):
+        fitted.fit(truth, found_with())
+    assert fitted.estimate_.value == pytest.approx(1.0)
+
+
+def test_results_cut_at_a_cap_warn_under_a_budget(rng):
+    n = 300
+    found = {
+        "image_id": np.repeat([1, 2], n),
+        "category_id": np.ones(2 * n, dtype=int),
+        "score": rng.random(2 * n),
+        "bbox": np.tile([0.0, 0.0, 9.0, 9.0], (2 * n, 1)),
+    }
+    fitted = es.AveragePrecision(protocol="fixed", inference=es.NoInference())
+    with pytest.warns(es.EvalstatsWarning, match=r"\[capped-detections\].* at most 300"):
+        fitted.fit(truth_with(), found)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (found_with(category_id=7), r"\[unknown-category\].*1 detections.*first id 7"),
+        ([], r"\[no-detections\]"),
+    ],
+)
+def test_odd_detections_warn(found, message):
+    with pytest.warns(es.EvalstatsWarning, match=message):
+        es.AveragePrecision(inference=es.NoInference()).fit(truth_with(), found)
+
+
+def test_masks_of_another_size_are_refused():
+    square = {"size": [4, 4], "counts": [0, 16]}
+    truth = truth_with(images=[{"id": k, "height": 4, "width": 4} for k in (1, 2)])
+    for annotation in truth["annotations"]:
+        annotation["segmentation"] = square
+    found = [{"image_id": 1, "category_id": 1, "score": 0.9, "segmentation": square}]
+    assert es.average_precision(truth, found, iou_type="segm")["AP"] == pytest.approx(51 / 101)
+    found[0]["segmentation"] = {"size": [4, 5], "counts": [0, 20]}
+    with pytest.raises(es.InputError, match=r"mask of size \[4, 5\] in row 0"):
+        es.average_precision(truth, found, iou_type="segm")
+
+
 def test_block_ties_do_not_depend_on_the_order_of_images(rng):
     truth, models = example_detections(rng, 60)
     found = models["a"].with_scores(np.round(models["a"].score, 1))
@@ -186,27 +256,6 @@ def test_calibration_helps_scores_that_differ_by_category(rng, method):
     after = es.pooled_average_precision(truth, mapped)["AP"]
     # One temperature moves the slope of a category, not its intercept.
     assert after > before - (0.05 if method == "temperature" else 0.0)
-
-
-def test_histogram_of_the_reference(reference):
-    folder = reference / "detection"
-    truth = es.read_ground_truth(folder / "lvis_val_100_gt.json.gz")
-    train = es.read_detections(folder / "calibration_train_dt.json.gz")
-    test = es.read_detections(folder / "calibration_test_dt.json.gz")
-    with np.load(folder / "calibration_expected.npz") as arrays:
-        wanted = arrays["HistogramBinning__overall"]
-    mapped = es.calibrate_scores(
-        truth,
-        test,
-        train=(truth, train),
-        method="histogram",
-        grouping="overall",
-        shrinkage=0,
-        include_ignored=True,
-    )
-    actual = np.empty(len(wanted))
-    actual[mapped.row] = mapped.score
-    np.testing.assert_allclose(actual, wanted, atol=1e-9)
 
 
 def test_interval_is_centred_at_the_bias_corrected_value(rng):

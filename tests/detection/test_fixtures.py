@@ -150,9 +150,31 @@ def test_coco(reference, name):
             for key, actual in (("recall", values.recall), ("ap_by_area_maxdets", values.ap)):
                 defined = np.nan_to_num(actual, nan=-1.0).T
                 np.testing.assert_allclose(defined, arrays[key][..., area, m], atol=EXACT)
-    ids, _ = matches_in_file_order(truth, found, matches)
+    curves = curve_set(matches, kept(matches, "coco", 100, 0), every)
+    values = curve_values(curves, np.ones(len(truth)), with_curves=True)
+    precision = np.nan_to_num(np.transpose(values.precision, (1, 2, 0)), nan=-1.0)
+    np.testing.assert_allclose(precision, arrays["precision_all_last"], atol=EXACT)
+    ids, ignored = matches_in_file_order(truth, found, matches)
     evaluated = arrays["match_gt_id"] >= 0
     np.testing.assert_array_equal(ids[evaluated], arrays["match_gt_id"][evaluated])
+    np.testing.assert_array_equal(ignored[evaluated], arrays["match_ignore"][evaluated])
+
+
+@pytest.mark.parametrize("name", ["coco100_fakebbox", "coco100_fakesegm"])
+def test_one_category_for_all_is_evaluation_without_categories(reference, name):
+    """The reference sorts objects and detections of an image by category first."""
+    summary, _ = expected(reference, name)
+    folder = reference / "detection"
+    load = json.loads
+    truth = load(gzip.decompress((folder / "coco_val2014_100_gt.json.gz").read_bytes()))
+    found = load(gzip.decompress((folder / f"{name}_dt.json.gz").read_bytes()))
+    for items in (truth["annotations"], found):
+        items.sort(key=lambda item: item["category_id"])
+        for item in items:
+            item["category_id"] = 1
+    truth["categories"] = [{"id": 1}]
+    numbers = es.average_precision(truth, found, iou_type=COCO[name])
+    agree(numbers, summary["useCats=0"])
 
 
 def test_other_caps_than_100_keep_the_first_number(reference):
@@ -225,10 +247,13 @@ def test_edge_case(case):
     if case["style"] == "coco":
         caps = sorted(set(case["params"]["maxDets"]))
         numbers = es.average_precision(truth, found, max_detections=caps)
-        names = ("AP50", "AP75", "APs", "APm", "APl")
-        if caps[-1] == 100:
-            names = ("AP", *names)
-        agree(numbers, {name: wanted["coco"][name] for name in names})
+        # The reference writes -1 for AP unless 100 is the last cap.
+        compared = {k: v for k, v in wanted["coco"].items() if k != "AP" or caps[-1] == 100}
+        given = case["params"]["maxDets"]
+        renamed = {f"AR{old}": f"AR{new}" for old, new in zip((1, 10, 100), given, strict=True)}
+        for key, value in compared.items():
+            agree(numbers, {renamed.get(key, key): value})
+        coco_arrays(case, wanted)
         return
     cap, budget = case["params"]["max_dets"], case["params"]["dets_per_cat"]
     agree(
@@ -240,3 +265,84 @@ def test_edge_case(case):
     pooled = es.pooled_average_precision(truth, found, class_budget=budget)
     names = {"AP-pooled-all": "AP"} | {f"AP-pooled-{f}": f"AP{f}" for f in "rcf"}
     agree(pooled, {names[key]: value for key, value in wanted["ap_pool"].items()})
+    fixed_arrays(case, wanted, budget)
+
+
+def parsed(case, federated):
+    truth = es.read_ground_truth(case["gt"])
+    found = aligned(es.read_detections(case["dt"]), truth, "detections")
+    return truth, found, matched(truth, found, "bbox", federated)
+
+
+def close(actual, wanted):
+    np.testing.assert_allclose(np.nan_to_num(actual, nan=-1.0), wanted, atol=EXACT)
+
+
+def coco_arrays(case, wanted):
+    truth, found, matches = parsed(case, False)
+    keep = kept(matches, "coco", case["params"]["maxDets"][-1], 0)
+    every = np.arange(len(truth.categories.ids))
+    for area in range(4):
+        values = curve_values(curve_set(matches, keep, every, area=area), np.ones(len(truth)))
+        close(values.ap.T, np.array(wanted["ap_by_thr_cat_area"])[..., area])
+        close(values.recall.T, np.array(wanted["recall"])[..., area])
+    ids, ignored = matches_in_file_order(truth, found, matches)
+    evaluated = np.array(wanted["match_gt_id"]) >= 0
+    np.testing.assert_array_equal(ids[evaluated], np.array(wanted["match_gt_id"])[evaluated])
+    np.testing.assert_array_equal(ignored[evaluated], np.array(wanted["match_ignore"])[evaluated])
+
+
+def fixed_arrays(case, wanted, budget):
+    truth, found, matches = parsed(case, True)
+    keep = kept(matches, "fixed", None, budget)
+    every = np.arange(len(truth.categories.ids))
+    for area in range(4):
+        curves = curve_set(matches, keep, every, area=area)
+        values = curve_values(curves, np.ones(len(truth)), with_curves=True)
+        close(values.ap.T, np.array(wanted["fixed_ap_by_thr_cat_area"])[..., area])
+        close(values.recall.T, np.array(wanted["fixed_recall"])[..., area])
+        if area == 0:
+            close(values.precision[:, 0].T, wanted["fixed_precision_iou50_area_all"])
+    pool = curve_set(matches, keep, np.zeros(len(every), dtype=np.int64))
+    values = curve_values(pool, np.ones(len(truth)), with_curves=True)
+    close(values.precision[0, 0], wanted["pool_precision_iou50_all"])
+    ids, ignored = matches_in_file_order(truth, found, matches)
+    evaluated = np.array(wanted["fixed_match_gt_id"]) >= 0
+    np.testing.assert_array_equal(ids[evaluated], np.array(wanted["fixed_match_gt_id"])[evaluated])
+    wanted_ignore = np.array(wanted["fixed_match_ignore"])
+    np.testing.assert_array_equal(ignored[evaluated], wanted_ignore[evaluated])
+
+
+@pytest.mark.parametrize(
+    ("method", "label", "grouping", "tolerance"),
+    [
+        ("histogram", "HistogramBinning__overall", "overall", EXACT),
+        ("histogram", "HistogramBinning__frequency", "frequency", EXACT),
+        ("histogram", "HistogramBinning__per-class", "category", EXACT),
+        ("platt", "LogisticCalibration__overall", "overall", 1e-4),
+        ("platt", "LogisticCalibration__frequency", "frequency", 1e-4),
+        ("beta", "BetaCalibration__overall", "overall", 1e-4),
+        ("beta", "BetaCalibration__frequency", "frequency", 1e-4),
+    ],
+)
+def test_calibrated_scores(reference, method, label, grouping, tolerance):
+    folder = reference / "detection"
+    truth = es.read_ground_truth(folder / "lvis_val_100_gt.json.gz")
+    train, test = (
+        es.read_detections(folder / f"calibration_{part}_dt.json.gz") for part in ("train", "test")
+    )
+    with np.load(folder / "calibration_expected.npz") as arrays:
+        wanted = arrays[label]
+    mapped = es.calibrate_scores(
+        truth,
+        test,
+        train=(truth, train),
+        method=method,
+        grouping=grouping,
+        shrinkage=0,
+        missing="zero",
+        include_ignored=True,
+    )
+    actual = np.empty(len(wanted))
+    actual[mapped.row] = mapped.score
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=tolerance)
