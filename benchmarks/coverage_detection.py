@@ -1,11 +1,12 @@
-"""Coverage of intervals for AP-Fixed and AP-Pool, for one detector and for a paired difference.
+"""Coverage of the intervals of AP-Fixed and AP-Pool, of one detector and of a paired difference.
 
-Usage: python -m benchmarks.coverage_detection [SAMPLES]; without SAMPLES (150) it writes
-docs/generated/coverage_detection.md.
+Usage: python -m benchmarks.coverage_detection [SAMPLES]
 """
 
 import sys
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,130 +18,160 @@ import evalstats as es
 from evalstats.detection.synthetic import synthetic_detections, synthetic_ground_truth
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "generated" / "coverage_detection.md"
-SAMPLES = 150
-REPLICATES = 400
+SEED = 20_261_126
+SAMPLES = 400
+RESAMPLES = 400
 POPULATION, N_IMAGES, N_CATEGORIES = 2000, 200, 20
 Z = float(stats.norm.ppf(0.975))
-METHODS = ("percentile", "normal", "basic", "bias_corrected", "twice corrected", "m = n / 2")
+METHODS = ("percentile", "normal", "basic", "bias_corrected", "default")
+ESTIMATORS: dict[str, Callable[..., Any]] = {
+    "AP-Fixed": lambda **options: es.AveragePrecision(protocol="fixed", **options),
+    "AP-Pool": es.PooledAveragePrecision,
+}
 
 Array = NDArray[np.float64]
+Limits = tuple[float, float]
 
 
-def intervals(
-    value: float, first: Array, second: Array, half: Array
-) -> dict[str, tuple[float, float]]:
-    """Intervals of a number from replicates of first and second level and of half the size."""
-    low, high = np.quantile(first, [0.025, 0.975])
-    error = float(first.std(ddof=1))
-    bias = float(first.mean() - value)
-    again = float(second.mean() - first.mean())
-    centres = {
-        "normal": value,
-        "bias_corrected": value - bias,
-        # The bias of the bias estimate is seen one level deeper.
-        "twice corrected": value - 2 * bias + again,
-        # A bias of order 1 / n is twice as large in samples of half the size.
-        "m = n / 2": value - 0.5 * float(half.mean() - value),
-    }
-    result = {name: (c - Z * error, c + Z * error) for name, c in centres.items()}
-    return {
-        "percentile": (float(low), float(high)),
-        "basic": (2 * value - float(high), 2 * value - float(low)),
-        **result,
-    }
+@dataclass(frozen=True)
+class Setting:
+    """Two detectors: separation of hits from false alarms, and false alarms in an image."""
+
+    name: str
+    quality: tuple[float, float]
+    noise: float
 
 
-def replicate_values(
-    estimator: Any, truth: object, models: object, rng: np.random.Generator
-) -> tuple[Array, Array, Array, Array]:
-    """Value and replicates of both detectors and of their difference."""
-    columns = estimator._columns({"ground_truth": truth, "detections": models})
-    prepared = estimator._prepare(columns)
-
-    def numbers(weight: Array) -> list[float]:
-        a, b = estimator._evaluate(prepared, weight)
-        return [a, a - b]
-
-    n = columns.n
-    levels: tuple[list[list[float]], ...] = ([], [], [])
-    for _ in range(REPLICATES):
-        counts = rng.multinomial(n, np.full(n, 1 / n))
-        levels[0].append(numbers(counts.astype(float)))
-        levels[1].append(numbers(rng.multinomial(n, counts / n).astype(float)))
-        levels[2].append(numbers(rng.multinomial(n // 2, np.full(n, 1 / n)).astype(float)))
-    first, second, half = (np.array(level) for level in levels)
-    return np.array(numbers(np.ones(n))), first, second, half
+SETTINGS = (Setting("many false alarms", (0.5, 0.4), 15.0), Setting("few", (1.0, 0.8), 6.0))
 
 
-def main(samples: int = SAMPLES, write: bool = True) -> str:
-    """Run the study and write its page."""
-    warnings.simplefilter("ignore")
-    rng = np.random.default_rng(20_261_125)
+@dataclass
+class Result:
+    """What happened over the samples, for one number."""
+
+    label: str
+    target: float
+    values: list[float] = field(default_factory=list)
+    corrected: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    covered: dict[str, int] = field(default_factory=lambda: dict.fromkeys(METHODS, 0))
+
+    def add(self, value: float, drawn: Array, default: Limits, bias: float) -> None:
+        """Count one sample: its value, replicates, default interval and estimated bias."""
+        error = float(drawn.std(ddof=1))
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        centre = 2 * value - drawn.mean()
+        limits = {
+            "percentile": (low, high),
+            "normal": (value - Z * error, value + Z * error),
+            "basic": (2 * value - high, 2 * value - low),
+            "bias_corrected": (centre - Z * error, centre + Z * error),
+            "default": default,
+        }
+        for name, (start, stop) in limits.items():
+            self.covered[name] += start <= self.target <= stop
+        self.values.append(value)
+        self.errors.append(error)
+        self.corrected.append(value - bias)
+
+    def share(self, method: str) -> float:
+        """Coverage of a method."""
+        return self.covered[method] / len(self.values)
+
+    def row(self) -> str:
+        """Line of the table."""
+        shares = " | ".join(f"{100 * self.share(name):.0f}" for name in METHODS)
+        numbers = (
+            self.target,
+            np.mean(self.values),
+            np.mean(self.corrected),
+            np.std(self.values, ddof=1),
+            np.mean(self.errors),
+        )
+        shown = " | ".join(f"{number:.4f}" for number in numbers)
+        return f"| {self.label} | {shown} | {shares} |"
+
+
+def coverage(
+    setting: Setting, metric: str, samples: int = SAMPLES, seed: int = SEED
+) -> list[Result]:
+    """Results for one detector and for the difference of two."""
+    rng = np.random.default_rng(seed)
     truth = synthetic_ground_truth(rng, POPULATION, N_CATEGORIES)
     models = {
-        "a": synthetic_detections(rng, truth, quality=0.5, shift=0.5, noise=15),
-        "b": synthetic_detections(rng, truth, quality=0.4, shift=0.5, noise=15),
+        name: synthetic_detections(rng, truth, quality=quality, shift=0.5, noise=setting.noise)
+        for name, quality in zip("ab", setting.quality, strict=True)
     }
-    rows = []
-    estimators: tuple[tuple[str, Any], ...] = (
-        ("AP-Fixed", es.AveragePrecision(protocol="fixed", metrics=["AP"])),
-        ("AP-Pool", es.PooledAveragePrecision(metrics=["AP"])),
-    )
-    for name, estimator in estimators:
-        columns = estimator._columns({"ground_truth": truth, "detections": models})
-        whole = estimator._evaluate(estimator._prepare(columns), np.ones(POPULATION))
-        target = np.array([whole[0], whole[0] - whole[1]])
-        covered = {key: np.zeros(2) for key in METHODS}
-        values, errors, biases = [], [], []
-        for _ in range(samples):
-            chosen = np.sort(rng.choice(POPULATION, N_IMAGES))
-            part = {key: item[chosen] for key, item in models.items()}
-            value, *levels = replicate_values(estimator, truth[chosen], part, rng)
-            values.append(value)
-            errors.append(levels[0].std(axis=0, ddof=1))
-            biases.append(levels[0].mean(axis=0) - value)
-            for which in range(2):
-                found = intervals(value[which], *(level[:, which] for level in levels))
-                for key, (low, high) in found.items():
-                    covered[key][which] += low <= target[which] <= high
-        for which, label in enumerate(("one detector", "difference")):
-            drawn = np.array(values)[:, which]
-            share = " | ".join(f"{100 * covered[key][which] / samples:.0f}" for key in METHODS)
-            rows.append(
-                f"| {name}, {label} | {target[which]:.4f} | {drawn.mean():.4f} | "
-                f"{np.array(biases)[:, which].mean():.4f} | {drawn.std(ddof=1):.4f} | "
-                f"{np.array(errors)[:, which].mean():.4f} | {share} |"
-            )
-    text = page(samples, rows)
-    if write:
-        PAGE.write_text(text, encoding="utf-8")
-    return text
+    make = ESTIMATORS[metric]
+    whole = make(metrics=["AP"], inference=es.NoInference()).fit(truth, models).estimate_.value
+    results = [
+        Result(f"{setting.name}, {metric}", float(whole[0])),
+        Result(f"{setting.name}, {metric}, difference", float(whole[1] - whole[0])),
+    ]
+    for number in range(samples):
+        chosen = np.sort(rng.choice(POPULATION, N_IMAGES))
+        inference = es.Bootstrap(RESAMPLES, interval="bias_corrected", double=True, rng=number)
+        fitted = make(metrics=["AP"], inference=inference)
+        estimate = fitted.fit(truth[chosen], {k: v[chosen] for k, v in models.items()}).estimate_
+        single = estimate.confidence_interval()
+        paired = estimate.compare("a")
+        drawn = estimate.replicates
+        results[0].add(
+            float(estimate.value[0]),
+            drawn[:, 0],
+            (float(single.low[0]), float(single.high[0])),
+            float(estimate.bias[0]),
+        )
+        limits = (float(paired["ci_low"][0]), float(paired["ci_high"][0]))
+        results[1].add(
+            float(estimate.value[1] - estimate.value[0]),
+            drawn[:, 1] - drawn[:, 0],
+            limits,
+            float(estimate.bias[1] - estimate.bias[0]),
+        )
+    return results
 
 
-def page(samples: int, rows: list[str]) -> str:
+def main(
+    samples: int = SAMPLES, page: Path = PAGE, show: Callable[[str], object] = print
+) -> list[Result]:
+    """Run the study and write its page."""
+    results = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for setting in SETTINGS:
+            for metric in ESTIMATORS:
+                for result in coverage(setting, metric, samples):
+                    show(result.row())
+                    results.append(result)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text(samples, results), encoding="utf-8")
+    return results
+
+
+def text(samples: int, results: list[Result]) -> str:
     """The study as Markdown."""
     margin = 100 * np.sqrt(0.95 * 0.05 / samples)
-    header = "| | population | mean estimate | bootstrap bias | sd | mean bootstrap SE | "
+    head = "| | population | mean estimate | mean corrected | sd | mean bootstrap SE | "
     return "\n".join(
         [
             "# Coverage of intervals of average precision",
             "",
-            f"{samples} samples of {N_IMAGES} images, drawn with replacement from a generated "
-            f"population of {POPULATION} images with {N_CATEGORIES} categories; {REPLICATES} "
+            f"{samples} samples of {N_IMAGES} images, drawn with replacement from generated "
+            f"populations of {POPULATION} images with {N_CATEGORIES} categories; {RESAMPLES} "
             "replicates; nominal coverage 95%. Columns on the right are coverage in percent, with "
-            f"a Monte Carlo standard error of about {margin:.1f} at 95%. `bias_corrected` is the "
-            "default (here without the logit scale); `twice corrected` estimates the bias of the "
-            "bias by a double bootstrap; `m = n / 2` estimates the bias from resamples of half "
-            "the size.",
+            f"a Monte Carlo standard error of about {margin:.1f} at 95%. `default` is what "
+            "`fit` reports: the interval around the estimate minus its bias by a double bootstrap "
+            "(`mean corrected`). `bias_corrected` uses the bias of a single bootstrap. Seed "
+            f"{SEED}.",
             "",
-            header + " | ".join(METHODS) + " |",
+            head + " | ".join(METHODS) + " |",
             "| --- |" + " ---: |" * (5 + len(METHODS)),
-            *rows,
+            *(result.row() for result in results),
             "",
         ]
     )
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:2]
-    print(main(int(given[0]) if given else SAMPLES, write=not given))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES)

@@ -257,7 +257,7 @@ class DetectionEstimator(Estimator):
         ] + ["caps and budgets are part of the detectors' output and held fixed"]
 
     def _default_inference(self, columns: Columns) -> Inference:  # noqa: ARG002
-        return Bootstrap(n_resamples=1000, interval="bias_corrected", rng=0)
+        return Bootstrap(n_resamples=1000, interval="bias_corrected", double=True, rng=0)
 
     @abstractmethod
     def _main_curves(self, columns: Columns) -> dict[str, CurveSet]:

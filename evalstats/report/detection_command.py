@@ -66,7 +66,7 @@ def detection(
         elif out is not None:
             form = FORMAT_OF_SUFFIX.get(out.suffix.lower(), "table")
         inference = (
-            Bootstrap(bootstrap, interval="bias_corrected", rng=seed)
+            Bootstrap(bootstrap, interval="bias_corrected", double=True, rng=seed)
             if bootstrap > 0
             else NoInference()
         )

@@ -25,7 +25,7 @@ def detectors() -> Section:
     truth = synthetic_ground_truth(rng, N_IMAGES, 12)
     raw = synthetic_detections(rng, truth, shift=1.5)
     models = {"raw": raw, "calibrated": calibrate_scores(truth, raw)}
-    inference = Bootstrap(500, interval="bias_corrected", rng=0)
+    inference = Bootstrap(500, interval="bias_corrected", double=True, rng=0)
     fixed = AveragePrecision(protocol="fixed", metrics=["AP"], inference=inference).fit(
         truth, models
     )
