@@ -30,11 +30,11 @@ from evalstats.calibration.slope import calibration_regression as calibration_re
 from evalstats.calibration.smooth_error import smooth_calibration_error as smooth_calibration_error
 from evalstats.calibration.venn_abers import VennABERS as VennABERS
 from evalstats.detection.average_precision import AveragePrecision as AveragePrecision
-from evalstats.detection.average_precision import average_precision as average_precision
 from evalstats.detection.files import read_detections as read_detections
 from evalstats.detection.files import read_ground_truth as read_ground_truth
+from evalstats.detection.functions import average_precision as average_precision
+from evalstats.detection.functions import pooled_average_precision as pooled_average_precision
 from evalstats.detection.pooled import PooledAveragePrecision as PooledAveragePrecision
-from evalstats.detection.pooled import pooled_average_precision as pooled_average_precision
 from evalstats.detection.records import Detections as Detections
 from evalstats.detection.records import GroundTruth as GroundTruth
 from evalstats.detection.score_calibration import calibrate_scores as calibrate_scores

@@ -15,7 +15,7 @@ from evalstats.detection.base import (
     FEW_OBJECTS,
     DetectionEstimator,
 )
-from evalstats.detection.budget import within_budget
+from evalstats.detection.budget import BUDGETS, budget_table, within_budget
 from evalstats.detection.curves import CurveSet, curve_set, curve_values
 from evalstats.detection.files import BoxFormat
 from evalstats.detection.matching import AreaSource, IouType, Matches
@@ -206,6 +206,61 @@ class AveragePrecision(DetectionEstimator):
             tables.append(pl.DataFrame(table))
         return pl.concat(tables).with_columns(gap=pl.col("average_precision") - pl.col("fixed"))
 
+    def budgets(
+        self,
+        budgets: Sequence[int] = BUDGETS,
+        *,
+        n_resamples: int = 200,
+        rng: int = 0,
+    ) -> pl.DataFrame:
+        """AP-Fixed under smaller budgets of detections per category.
+
+        Parameters
+        ----------
+        budgets : sequence of int
+            Detections of each category over all images; by default 5, 10, 20, ..., 10,000 as far
+            as they change anything.
+        n_resamples : int, default 200
+            Bootstrap replicates of the intervals; 0 draws none.
+        rng : int, default 0
+            Seed; all models and budgets see the same replicates.
+
+        Returns
+        -------
+        polars DataFrame
+            ``model``, ``budget``, ``estimate``, ``bias``, ``standard_error``, ``ci_low``,
+            ``ci_high``.
+
+        Raises
+        ------
+        InputError
+            Unless ``protocol="fixed"``.
+        """
+        if self.protocol != "fixed":
+            raise InputError(f"budgets belong to protocol='fixed', not to {self.protocol!r}")
+        columns = self._fitted_columns()
+        return budget_table(
+            self._matches(columns), columns, budgets, self.ties, self.level, n_resamples, rng
+        )
+
+    def plot_budgets(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw AP-Fixed against the budget per category; options as in :meth:`budgets`."""
+        from evalstats.results.displays import plot_budgets
+
+        return plot_budgets(self.budgets(**options), ax=ax)
+
+    def plot_categories(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw each category's paired difference of two models against its number of objects.
+
+        Options as in :meth:`per_category`; needs exactly two models.
+        """
+        from evalstats.results.displays import plot_category_differences
+
+        table = self.per_category(**options)
+        if "difference" not in table.columns:
+            raise InputError("differences by category need two models and n_resamples > 0")
+        return plot_category_differences(table.filter(pl.col("difference").is_not_null()), ax=ax)
+
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw a forest plot of the numbers with their intervals.
 
@@ -292,11 +347,8 @@ class AveragePrecision(DetectionEstimator):
         every = np.arange(len(truth.categories.ids))
         return curve_set(matches, keep, every, area=area, ties=self.ties)
 
-    def _main_curves(self, columns: Columns) -> dict[str, CurveSet]:
-        return {
-            name: self._curves(matches, 0, self._last_cap(), truth_of(columns))
-            for name, matches in self._matches(columns).items()
-        }
+    def _main_curve(self, matches: Matches, truth: GroundTruth) -> CurveSet:
+        return self._curves(matches, 0, self._last_cap(), truth)
 
     def _prepare(self, columns: Columns) -> Prepared:
         truth = truth_of(columns)
@@ -403,46 +455,3 @@ def _capped(columns: Columns) -> list[Diagnosis]:
             )
             notes.append(("capped-detections", message))
     return notes
-
-
-def average_precision(ground_truth: object, detections: object, **options: Any) -> dict[str, float]:
-    """All numbers of a protocol for one detector, as plain numbers.
-
-    Parameters
-    ----------
-    ground_truth : path, mapping or GroundTruth
-        COCO or LVIS annotations.
-    detections : path, records, frame or Detections
-        Results of one detector.
-    **options
-        As in :class:`AveragePrecision`: ``protocol``, ``iou_type``, ``max_detections``,
-        ``class_budget``, ``ties``, ``iou_thresholds``, ``metrics``, ``box_format``, ``area``.
-
-    Returns
-    -------
-    dict of str to float
-        Such as ``"AP"``, ``"AP50"``, ``"APr"``; NaN where nothing can be found (the references
-        write -1).
-
-    Raises
-    ------
-    InputError
-        If records cannot be used.
-
-    Examples
-    --------
-    >>> import evalstats as es
-    >>> truth = {
-    ...     "images": [{"id": 1}],
-    ...     "categories": [{"id": 1}],
-    ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}],
-    ... }
-    >>> found = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.9}]
-    >>> round(es.average_precision(truth, found)["AP"], 6)
-    1.0
-    """
-    estimator = AveragePrecision(**options)
-    columns = estimator.point_columns({"ground_truth": ground_truth, "detections": detections})
-    prepared = estimator._prepare(columns)
-    values = estimator._evaluate(prepared, np.ones(columns.n))
-    return dict(zip(prepared.names, values.tolist(), strict=True))

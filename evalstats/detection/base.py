@@ -19,6 +19,7 @@ from evalstats.detection.matching import (
     MatchSettings,
     match_detections,
 )
+from evalstats.detection.permutation import swap_table
 from evalstats.detection.protocols import Ties
 from evalstats.detection.records import (
     Array,
@@ -260,8 +261,45 @@ class DetectionEstimator(Estimator):
         return Bootstrap(n_resamples=1000, interval="bias_corrected", double=True, rng=0)
 
     @abstractmethod
+    def _main_curve(self, matches: Matches, truth: GroundTruth) -> CurveSet:
+        """Curves of the main number of one model."""
+
     def _main_curves(self, columns: Columns) -> dict[str, CurveSet]:
-        """Curves of the main number of each model."""
+        truth = truth_of(columns)
+        return {
+            name: self._main_curve(matches, truth)
+            for name, matches in self._matches(columns).items()
+        }
+
+    def permutation_test(self, *, n_resamples: int = 1000, rng: int = 0) -> pl.DataFrame:
+        """Test all pairs of models by swapping their outputs in random images.
+
+        Valid where the outputs of two equally good detectors are exchangeable in each image (or
+        cluster of images). Scores of different detectors are not comparable, so that the ranks
+        among a detector's own detections replace them, which leaves its own number as it is.
+
+        Parameters
+        ----------
+        n_resamples : int, default 1000
+            Random swaps; the smallest p-value is ``1 / (n_resamples + 1)``.
+        rng : int, default 0
+            Seed; all pairs see the same swaps.
+
+        Returns
+        -------
+        polars DataFrame
+            ``reference``, ``model``, ``difference`` in AP (model minus reference), ``p_value`` and
+            ``p_adjusted`` (Holm over pairs).
+        """
+        columns = self._fitted_columns()
+        truth = truth_of(columns)
+        return swap_table(
+            self._matches(columns),
+            columns,
+            lambda matches: self._main_curve(matches, truth),
+            n_resamples,
+            rng,
+        )
 
     def two_way(self, *, n_resamples: int = 1000, rng: int = 0) -> pl.DataFrame:
         """Standard errors that generalise to new categories as well as to new images.

@@ -241,12 +241,8 @@ class PooledAveragePrecision(DetectionEstimator):
                 raise InputError(f"metrics has {name!r}: choose among {', '.join(known)}")
         return wanted
 
-    def _main_curves(self, columns: Columns) -> dict[str, CurveSet]:
-        truth = truth_of(columns)
-        return {
-            name: self._pool(matches, "AP", truth, self.ties)
-            for name, matches in self._matches(columns).items()
-        }
+    def _main_curve(self, matches: Matches, truth: GroundTruth) -> CurveSet:
+        return self._pool(matches, "AP", truth, self.ties)
 
     def _pool(self, matches: Matches, name: str, truth: GroundTruth, ties: Ties) -> CurveSet:
         group = np.zeros(len(truth.categories.ids), dtype=np.int64)
@@ -302,46 +298,3 @@ class PooledAveragePrecision(DetectionEstimator):
             message = f"{n_objects} objects: average precision is biased upwards; see the bias"
             notes.append(("few-objects", message))
         return notes
-
-
-def pooled_average_precision(
-    ground_truth: object, detections: object, **options: Any
-) -> dict[str, float]:
-    """AP-Pool of one detector, as plain numbers.
-
-    Parameters
-    ----------
-    ground_truth : path, mapping or GroundTruth
-        COCO or LVIS annotations.
-    detections : path, records, frame or Detections
-        Results of one detector.
-    **options
-        As in :class:`PooledAveragePrecision`.
-
-    Returns
-    -------
-    dict of str to float
-        ``"AP"`` and, with frequencies, ``"APr"``, ``"APc"``, ``"APf"``; NaN where a pool has no
-        object.
-
-    Raises
-    ------
-    InputError
-        If records cannot be used.
-
-    Examples
-    --------
-    >>> import evalstats as es
-    >>> truth = {
-    ...     "images": [{"id": 1}],
-    ...     "categories": [{"id": 1}],
-    ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}],
-    ... }
-    >>> found = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.9}]
-    >>> round(es.pooled_average_precision(truth, found)["AP"], 6)
-    1.0
-    """
-    estimator = PooledAveragePrecision(**options)
-    columns = estimator.point_columns({"ground_truth": ground_truth, "detections": detections})
-    values = estimator._evaluate(estimator._prepare(columns), np.ones(columns.n))
-    return dict(zip(estimator._names(truth_of(columns)), values.tolist(), strict=True))

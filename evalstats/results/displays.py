@@ -6,6 +6,7 @@ from evalstats.results.anomaly_display import (
     plot_pimo_curves,
 )
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
+from evalstats.results.detection_display import plot_budgets, plot_category_differences
 from evalstats.results.forest import plot_differences, plot_estimates
 from evalstats.results.mistake_display import plot_mistakes
 from evalstats.results.rank_display import plot_average_ranks
@@ -14,6 +15,8 @@ from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 
 __all__ = [
     "plot_average_ranks",
+    "plot_budgets",
+    "plot_category_differences",
     "plot_differences",
     "plot_estimates",
     "plot_image_scores",

@@ -264,8 +264,8 @@ def test_interval_is_centred_at_the_bias_corrected_value(rng):
         estimate = cls(metrics=["AP"]).fit(truth, models).estimate_
         assert estimate.interval == ("bias_corrected",) * 2
         narrow, wide = (estimate.confidence_interval(level) for level in (0.01, 0.99))
-        corrected = 2 * estimate.value - estimate.replicates.mean(axis=0)
-        np.testing.assert_allclose(narrow.low, corrected, atol=0.002)
+        corrected = estimate.value - estimate.bias
+        np.testing.assert_allclose(narrow.low, corrected, atol=0.001)
         assert (wide.low < narrow.low).all()
         assert (wide.low >= 0).all()
         assert (wide.high <= 1).all()
@@ -282,6 +282,53 @@ def test_per_category_and_gap(rng):
     gap = fitted.gap()
     numbers = es.average_precision(truth, models["a"], protocol="fixed")
     assert gap.filter(model="a")["fixed"].mean() == pytest.approx(numbers["AP"], abs=1e-12)
+
+
+def test_budgets_are_fits_of_their_own(rng):
+    truth, models = example_detections(rng, 60)
+    fitted = es.AveragePrecision(protocol="fixed", inference=es.NoInference()).fit(truth, models)
+    table = fitted.budgets([5, 20, 10_000], n_resamples=20)
+    assert table["budget"].to_list() == 2 * [5, 20, 10_000]
+    for model, budget, value in table.select("model", "budget", "estimate").iter_rows():
+        wanted = es.average_precision(
+            truth, models[model], protocol="fixed", class_budget=budget, metrics=["AP"]
+        )
+        assert value == pytest.approx(wanted["AP"], abs=1e-12)
+    with pytest.raises(es.InputError, match="protocol='fixed', not to 'coco'"):
+        es.AveragePrecision(inference=es.NoInference()).fit(truth, models).budgets()
+
+
+def test_plots(rng):
+    truth, models = example_detections(rng, 60)
+    fitted = es.AveragePrecision(protocol="fixed", inference=es.NoInference()).fit(truth, models)
+    axes = fitted.plot_budgets(n_resamples=10)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    axes = fitted.plot_categories(n_resamples=50)
+    points = sum(len(line.get_xdata()) for line in axes.lines[1:])
+    assert points == len(truth.categories.names)
+    fitted.fit(truth, models["a"])
+    with pytest.raises(es.InputError, match="two models"):
+        fitted.plot_categories(n_resamples=2)
+
+
+@pytest.mark.parametrize("cls", [es.AveragePrecision, es.PooledAveragePrecision])
+def test_swapping_detectors(cls, rng):
+    truth, models = example_detections(rng, 120)
+    worse = models["b"].with_scores(np.exp(5 * models["b"].score))
+    # Unlike ranks within categories, ranks of all scores leave AP-Pool as it is, too.
+    fitted = cls(metrics=["AP"], inference=es.NoInference())
+    fitted.fit(truth, {"a": models["a"], "same": models["a"], "b": worse})
+    table = fitted.permutation_test(n_resamples=200)
+    value = dict(zip("asb", fitted.estimate_.value, strict=True))
+    assert table["difference"].to_list() == pytest.approx(
+        [0.0, value["b"] - value["a"], value["b"] - value["s"]], abs=1e-12
+    )
+    assert table["p_value"][0] == 1.0
+    assert table["p_value"][1] == table["p_value"][2] < 0.05
+    assert table["p_adjusted"][1] == pytest.approx(min(3 * table["p_value"][1], 1))
+    clustered = cls(metrics=["AP"], inference=es.NoInference())
+    clustered.fit(truth, models, cluster=np.arange(120) // 60)
+    assert clustered.permutation_test(n_resamples=99)["p_value"][0] > 0.3
 
 
 def test_two_way_errors_are_larger(rng):
