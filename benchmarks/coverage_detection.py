@@ -19,8 +19,8 @@ from evalstats.detection.synthetic import synthetic_detections, synthetic_ground
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "generated" / "coverage_detection.md"
 SEED = 20_261_126
-SAMPLES = 400
-RESAMPLES = 400
+SAMPLES = 200
+RESAMPLES = 300
 POPULATION, N_IMAGES, N_CATEGORIES = 2000, 200, 20
 Z = float(stats.norm.ppf(0.975))
 METHODS = ("percentile", "normal", "basic", "bias_corrected", "default")

@@ -78,7 +78,8 @@ def federated_sample(n_images: int, n_categories: int) -> tuple[Any, Any, str, A
     rng = np.random.default_rng(1)
     truth = synthetic_ground_truth(rng, n_images, n_categories, objects=12.0)
     found = synthetic_detections(rng, truth, noise=290)
-    assert found.box is not None and truth.negative is not None
+    assert found.box is not None
+    assert truth.negative is not None
     assert truth.not_exhaustive is not None
     document = plain_document(truth)
     ids = truth.categories.ids
@@ -136,13 +137,13 @@ def coco_small() -> Contest:
 @benchmark("LVIS AP", peer="lvis", size=150_000, min_ratio=50, runs=3, peer_runs=1)
 def lvis_small() -> Contest:
     """500 images, 1,200 categories, 150,000 detections."""
-    import lvis  # type: ignore[import-untyped]
+    import lvis  # type: ignore[import-not-found]
 
     truth, found, path, results = federated_sample(500, 1200)
 
     def theirs() -> float:
         # The release uses a name that numpy has removed.
-        float = float  # type: ignore[attr-defined]
+        vars(np)["float"] = float
         given = lvis.LVIS(path)
         evaluation = lvis.LVISEval(given, lvis.LVISResults(given, deepcopy(results)), "bbox")
         evaluation.run()
