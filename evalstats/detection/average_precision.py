@@ -82,7 +82,7 @@ class AveragePrecision(DetectionEstimator):
     respect_ignore : bool, default False
         With COCO data, honour an ``ignore`` flag, which the reference overwrites.
     inference : "auto", Bootstrap, Jackknife or NoInference
-        "auto" is the bootstrap over images with the interval around the bias-corrected value.
+        "auto" is the double bootstrap over images, the interval around the bias-corrected value.
     level : float, default 0.95
         Confidence level.
     nan_policy : {"raise", "omit"}
@@ -97,8 +97,8 @@ class AveragePrecision(DetectionEstimator):
     -----
     Matching does not depend on weights and is done once; a replicate re-weights the images in
     O(detections + hits x thresholds). Small samples bias average precision upwards, and a bootstrap
-    replicate is biased once more by about as much, so that a percentile interval may miss the
-    estimate itself; the default interval is centred at ``2 estimate - mean of replicates``.
+    replicate is biased once more, so that a percentile interval may miss the estimate itself; the
+    default interval is centred at the estimate minus its bias by a double bootstrap.
 
     References
     ----------

@@ -63,7 +63,7 @@ class PooledAveragePrecision(DetectionEstimator):
     respect_ignore : bool, default False
         With COCO data, honour an ``ignore`` flag, which the reference overwrites.
     inference : "auto", Bootstrap, Jackknife or NoInference
-        "auto" is the bootstrap over images with the interval around the bias-corrected value.
+        "auto" is the double bootstrap over images, the interval around the bias-corrected value.
     level : float, default 0.95
         Confidence level.
     nan_policy : {"raise", "omit"}

@@ -66,8 +66,7 @@ def plot_category_differences(table: pl.DataFrame, *, ax: "Axes | None" = None) 
                     markeredgewidth=0.7,
                 )
                 labels.append(label)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        _log_axis(axes)
         second = f" of {format_term(table['model'][0])}" if "model" in table.columns else ""
         axes.set(xlabel="Objects of the category", ylabel=f"Difference in AP{second}")
         if len(drawn) > 1:
@@ -108,9 +107,20 @@ def plot_budgets(table: pl.DataFrame, *, ax: "Axes | None" = None) -> "Axes":
                 marker=MARKERS[number % len(MARKERS)],
                 markersize=3,
             )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        _log_axis(axes)
         axes.set(xlabel="Detections per category", ylabel="AP-Fixed")
         if len(parts) > 1:
             write_legend(axes, drawn, [format_term(part["model"][0]) for part in parts])
     return axes
+
+
+def _log_axis(axes: "Axes") -> None:
+    """Counts on a log scale, with labels at 1, 2 and 5 of each decade where these are few."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    subs = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
