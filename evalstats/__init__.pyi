@@ -29,6 +29,16 @@ from evalstats.calibration.slope import CalibrationSlope as CalibrationSlope
 from evalstats.calibration.slope import calibration_regression as calibration_regression
 from evalstats.calibration.smooth_error import smooth_calibration_error as smooth_calibration_error
 from evalstats.calibration.venn_abers import VennABERS as VennABERS
+from evalstats.detection.average_precision import AveragePrecision as AveragePrecision
+from evalstats.detection.files import read_detections as read_detections
+from evalstats.detection.files import read_ground_truth as read_ground_truth
+from evalstats.detection.functions import average_precision as average_precision
+from evalstats.detection.functions import pooled_average_precision as pooled_average_precision
+from evalstats.detection.pooled import PooledAveragePrecision as PooledAveragePrecision
+from evalstats.detection.records import Detections as Detections
+from evalstats.detection.records import GroundTruth as GroundTruth
+from evalstats.detection.score_calibration import calibrate_scores as calibrate_scores
+from evalstats.detection.streaming import DetectionStream as DetectionStream
 from evalstats.discontinuity.rdd import DistributionRDD as DistributionRDD
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
@@ -43,17 +53,6 @@ from evalstats.fairness.distance_covariance import DistanceCovariance as Distanc
 from evalstats.fairness.divergence import jensen_shannon_divergence as jensen_shannon_divergence
 from evalstats.fairness.divergence import unfairness as unfairness
 from evalstats.fairness.functions import (
-    concatenated_distance_covariance_squared as concatenated_distance_covariance_squared,
-)
-from evalstats.fairness.functions import (
-    distance_correlation_squared as distance_correlation_squared,
-)
-from evalstats.fairness.functions import (
-    distance_covariance_squared as distance_covariance_squared,
-)
-from evalstats.fairness.functions import (
-    joint_distance_covariance_squared as joint_distance_covariance_squared,
-)
 from evalstats.fairness.glm import FairGLM as FairGLM
 from evalstats.fairness.glm_path import fairness_path as fairness_path
 from evalstats.inference.methods import Analytic as Analytic

@@ -66,6 +66,11 @@ VERBS: dict[str, Verb] = {
     "calibration-error": Verb(
         "calibration.calibration_error:CalibrationError", "Binned calibration error (ECE)."
     ),
+    "detection": Verb(
+        "report.detection_command:detection",
+        "AP of object detectors: COCO, LVIS, AP-Fixed and AP-Pool.",
+        ("AveragePrecision", "PooledAveragePrecision"),
+    ),
     "aupimo": Verb(
         "report.localisation:aupimo", "Overlap with each defect at few false alarms.", ("AUPIMO",)
     ),

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -70,6 +70,7 @@ class Estimator(Configured, ABC):
     t_reference: ClassVar[bool] = False
     verb: ClassVar[str]
     citation_keys: ClassVar[tuple[str, ...]] = ()
+    undefined_terms: ClassVar[Literal["refuse", "blank"]] = "refuse"
     exceptions: ClassVar[Mapping[str, str]] = {}
     # Whether sample_weight counts rows, so that fractions are refused by the default configuration.
     weights_are_counts: ClassVar[bool] = False
@@ -356,7 +357,9 @@ class Estimator(Configured, ABC):
             for item, part in zip(prepared, parts, strict=True)
         ]
         known = [truth for truth in truths if truth is not None]
-        return Problem(units, parts, value, independent, np.concatenate(known) if known else None)
+        truth = np.concatenate(known) if known else None
+        blank = self.undefined_terms == "blank"
+        return Problem(units, parts, value, independent, truth, blank)
 
     def _part_units(
         self, sample: Columns, rows: NDArray[np.int64] | None, units: Units

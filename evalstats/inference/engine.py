@@ -1,6 +1,7 @@
 """From a problem and an inference method to the sampling distribution."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +19,11 @@ from evalstats.inference.methods import (
     random_key,
 )
 from evalstats.inference.problem import Part, Problem, SamplingDistribution
-from evalstats.inference.resampling import bootstrap_replicates, jackknife_values
+from evalstats.inference.resampling import (
+    bootstrap_replicates,
+    jackknife_values,
+    second_level_replicates,
+)
 
 MAX_FAILED = 0.10
 WARN_FAILED = 0.01
@@ -161,6 +166,10 @@ def _bootstrap(problem: Problem, method: Bootstrap) -> SamplingDistribution:
             "interval='studentized' needs influence values, which this configuration does not "
             "have: use interval='bca' or 'percentile'"
         )
+    if method.double and not isinstance(method.rng, int | np.random.SeedSequence):
+        # Both levels need one key, but a Generator moves on and None is fresh each time.
+        fixed = np.random.SeedSequence(list(random_key(method.rng)))
+        method = replace(method, rng=fixed)
     replicates, covariances = bootstrap_replicates(problem, method, studentized)
     defined = ~_undefined_rows(replicates, problem)
     n_failed = int((~defined).sum())
@@ -171,6 +180,10 @@ def _bootstrap(problem: Problem, method: Bootstrap) -> SamplingDistribution:
     with np.errstate(invalid="ignore"):
         bias = replicates.mean(axis=0) - problem.replicate_truth
         covariance = np.cov(replicates, rowvar=False).reshape(k, k)
+        if method.double:
+            again = second_level_replicates(problem, method)
+            again = again[~_undefined_rows(again, problem)]
+            bias = 2 * bias - (again.mean(axis=0) - replicates.mean(axis=0))
     support = {"bias": bias}
     if problem.truth is not None:
         support["replicate_truth"] = problem.truth
@@ -218,8 +231,15 @@ def _third_moments(blocks: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]
 
 
 def _undefined_rows(values: NDArray[np.float64], problem: Problem) -> NDArray[np.bool_]:
-    """Replicates in which a statistic is undefined that the full data define."""
+    """Replicates in which a statistic is undefined that the full data define.
+
+    Where the problem asks for it, terms that are often undefined are blanked in `values` instead.
+    """
     known = np.isfinite(problem.value)
+    if problem.blank_undefined:
+        rare = (~np.isfinite(values)).mean(axis=0) > WARN_FAILED
+        values[:, rare] = np.nan
+        known = known & ~rare
     return np.asarray(~np.isfinite(values[:, known]).all(axis=1))
 
 

@@ -102,13 +102,19 @@ def basic_interval(
 def bias_corrected_interval(
     value: Array, standard_error: Array, bias: Array, critical: Array, scale: ScaleName
 ) -> tuple[Array, Array]:
-    """Wald interval around the estimate minus its bias, on the natural scale within the range."""
+    """Wald interval around the estimate minus its bias.
+
+    Symmetric where that fits into the range; on the natural scale near its ends, clipped where the
+    corrected value lies outside.
+    """
     centre = value - bias
     transform = SCALES[scale]
-    outside = (centre <= transform.low) | (centre >= transform.high)
+    reach = critical * standard_error
+    fits = (centre - reach > transform.low) & (centre + reach < transform.high)
+    symmetric = fits | (centre <= transform.low) | (centre >= transform.high)
     low, high = wald_interval(centre, standard_error, critical, scale, scale)
     plain = wald_interval(centre, standard_error, critical, "identity", scale)
-    return np.where(outside, plain[0], low), np.where(outside, plain[1], high)
+    return np.where(symmetric, plain[0], low), np.where(symmetric, plain[1], high)
 
 
 def bca_interval(

@@ -51,6 +51,9 @@ class Problem:
         estimator corrects a bias of finite samples; replicates scatter around it.
     work : int
         Operations of one evaluation, where they are more than one per row.
+    blank_undefined : bool
+        Terms that are undefined in more than a few replicates get no standard error, instead of
+        being refused or of costing the other terms their replicates.
     """
 
     units: Units
@@ -59,6 +62,7 @@ class Problem:
     independent_parts: bool
     truth: NDArray[np.float64] | None = None
     work: int = 0
+    blank_undefined: bool = False
 
     @property
     def replicate_truth(self) -> NDArray[np.float64]:

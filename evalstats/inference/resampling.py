@@ -72,6 +72,38 @@ def bootstrap_replicates(
     return replicates, np.concatenate(covariances) if covariances else None
 
 
+def second_level_replicates(problem: Problem, method: Bootstrap) -> NDArray[np.float64]:
+    """One resample of each resample of :func:`bootstrap_replicates`, evaluated; (B, k)."""
+    key = random_key(method.rng)
+    total = int(method.n_resamples)
+    units = problem.units
+
+    def chunk(start: int) -> NDArray[np.float64]:
+        counts, weights = np.empty(units.n_units), np.empty(units.n_rows)
+        values = np.empty((min(CHUNK, total - start), len(problem.value)))
+        for position in range(len(values)):
+            draw_weights(units, method, key, start + position, counts)
+            _resample_counts(units, (*key, start + position), counts)
+            spread_weights(counts, units.unit_ids, units.row_weight, weights)
+            values[position] = problem.evaluate(weights)
+        return values
+
+    starts = list(range(0, total, CHUNK))
+    return np.concatenate(_run(chunk, starts, units.n_rows * total, method.n_jobs))
+
+
+def _resample_counts(
+    units: Units, words: tuple[int, int, int], counts: NDArray[np.float64]
+) -> None:
+    """Replace counts of a resample by those of a resample of it, within strata."""
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+    members, offsets = units.strata
+    for start, stop in pairwise(offsets):
+        chosen = members[start:stop]
+        size = counts[chosen].sum()
+        counts[chosen] = generator.multinomial(int(size), counts[chosen] / size)
+
+
 def jackknife_values(problem: Problem, members: NDArray[np.int64]) -> NDArray[np.float64]:
     """Values without each of the given units in turn. O(units x rows)."""
     units = problem.units

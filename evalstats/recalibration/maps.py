@@ -227,12 +227,16 @@ def fit_isotonic(score: Array, positive: Mask, weight: Array | None = None) -> I
 def fit_histogram(
     score: Array, positive: Mask, weight: Array | None = None, *, n_bins: int = 15
 ) -> HistogramMap:
-    """Share of positives in each of `n_bins` equal bins; 0 in an empty one. O(n log n_bins)."""
+    """Share of positives in each of `n_bins` equal bins; the middle of an empty one.
+
+    O(n log n_bins).
+    """
     mass = _weights(score, weight)
     bins = equal_bins(score, n_bins)
     total = np.bincount(bins, mass, n_bins)
     hits = np.bincount(bins, mass * positive, n_bins)
-    return HistogramMap(np.divide(hits, total, out=np.zeros(n_bins), where=total > 0.0))
+    middle = (np.arange(n_bins) + 0.5) / n_bins
+    return HistogramMap(np.divide(hits, total, out=middle, where=total > 0.0))
 
 
 def equal_bins(score: Array, n_bins: int) -> NDArray[np.int64]:

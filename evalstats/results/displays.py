@@ -2,6 +2,7 @@
 
 from evalstats.results.anomaly_display import plot_image_scores, plot_localisation, plot_pimo_curves
 from evalstats.results.curve_displays import plot_pr_curves, plot_roc_curves
+from evalstats.results.detection_display import plot_budgets, plot_category_differences
 from evalstats.results.fairness_display import (
     plot_distributions,
     plot_fairness_path,
@@ -30,6 +31,8 @@ from evalstats.results.winrate_display import plot_leaderboard, plot_win_matrix
 __all__ = [
     "plot_average_ranks",
     "plot_bandwidth_path",
+    "plot_budgets",
+    "plot_category_differences",
     "plot_cells",
     "plot_differences",
     "plot_discontinuity",

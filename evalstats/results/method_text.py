@@ -45,7 +45,8 @@ def _interval_phrase(method: Inference, analytic_name: str) -> str:
     if isinstance(method, Jackknife):
         return "by the jackknife"
     if isinstance(method, Bootstrap):
-        stratified = "stratified " if method.stratify is not None else ""
+        stratified = "double " if method.double else ""
+        stratified += "stratified " if method.stratify is not None else ""
         names = {"bca": "BCa", "bias_corrected": "bias-corrected normal"}
         interval = names.get(method.interval, method.interval)
         return (

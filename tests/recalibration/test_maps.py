@@ -87,9 +87,9 @@ def test_beta_is_the_constrained_maximum(rng):
         np.testing.assert_allclose(fitted(score), expit(x @ best.x), rtol=0, atol=2e-4)
 
 
-def test_histogram_bins_are_closed_on_the_right():
+def test_histogram_bins_are_closed_on_the_right_and_empty_ones_have_their_middle():
     fitted = fit_histogram(np.array([0.0, 0.2, 0.21, 1.0]), np.array([1, 0, 1, 1]) == 1, n_bins=5)
-    assert fitted.value.tolist() == [0.5, 1.0, 0.0, 0.0, 1.0]
+    assert fitted.value.tolist() == pytest.approx([0.5, 1.0, 0.5, 0.7, 1.0])
 
 
 def test_temperature_of_tempered_classes(rng):

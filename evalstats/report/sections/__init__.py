@@ -5,6 +5,7 @@ from collections.abc import Callable
 from evalstats.report.section import Section
 from evalstats.report.sections.anomaly import defects_at_few_false_alarms
 from evalstats.report.sections.calibration import probabilities_as_frequencies
+from evalstats.report.sections.detection import detectors
 from evalstats.report.sections.discontinuity import breaks_in_climate_records
 from evalstats.report.sections.discrimination import (
     countries_as_clusters,
@@ -23,6 +24,7 @@ SECTIONS: tuple[Callable[[], Section], ...] = (
     mistakes_by_subgroup,
     countries_as_clusters,
     digits_by_class,
+    detectors,
     probabilities_as_frequencies,
     length_controlled_win_rates,
     fair_motor_tariff,

@@ -1,0 +1,1 @@
+"""Detection: average precision of COCO, LVIS, AP-Fixed and AP-Pool, with intervals."""

@@ -1,0 +1,133 @@
+"""Run-length encoded masks as concatenated arrays of run lengths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalstats.errors import InputError
+
+Codes = NDArray[np.int64]
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Column-major run lengths of several masks, starting with background.
+
+    Attributes
+    ----------
+    runs : uint32 array
+        Run lengths of all masks.
+    start, stop : int64 array (N,)
+        Where the runs of each mask lie; several masks may share them.
+    size : int64 array (N, 2)
+        Height and width.
+    area : float64 array (N,)
+        Number of foreground pixels.
+    box : float64 array (N, 4)
+        Bounding box [x, y, w, h].
+    """
+
+    runs: NDArray[np.uint32]
+    start: Codes
+    stop: Codes
+    size: Codes
+    area: Array
+    box: Array
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> "Masks":
+        return Masks(
+            self.runs,
+            self.start[rows],
+            self.stop[rows],
+            self.size[rows],
+            self.area[rows],
+            self.box[rows],
+        )
+
+
+def masks_from_text(counts: Sequence[str | bytes], size: Codes, label: str) -> Masks:
+    """Masks from COCO's compressed text, by compiled decoding. O(bytes)."""
+    from evalstats.detection.mask_kernels import count_runs, decode_runs
+
+    encoded = [item.encode() if isinstance(item, str) else item for item in counts]
+    text_offsets = np.concatenate([[0], np.cumsum([len(item) for item in encoded])])
+    text_offsets = text_offsets.astype(np.int64)
+    text = np.frombuffer(b"".join(encoded), dtype=np.uint8).copy()
+    bad = (text < 48) | (text > 111)
+    if bool(bad.any()):
+        row = int(np.searchsorted(text_offsets, int(np.argmax(bad)), side="right")) - 1
+        raise InputError(f"{label} has no valid RLE text in row {row}: pass COCO's compressed RLE")
+    lengths = np.empty(len(encoded), dtype=np.int64)
+    count_runs(text, text_offsets, lengths)
+    for row, item in enumerate(encoded):
+        if item and (item[-1] - 48) & 0x20:
+            raise InputError(f"{label} has a cut-off RLE text in row {row}")
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    runs = np.empty(offsets[-1], dtype=np.uint32)
+    decode_runs(text, text_offsets, offsets, runs)
+    return described(runs, offsets, size, label)
+
+
+def masks_from_runs(runs: Sequence[Sequence[int]], size: Codes, label: str) -> Masks:
+    """Masks from uncompressed lists of run lengths."""
+    offsets = np.concatenate([[0], np.cumsum([len(item) for item in runs])]).astype(np.int64)
+    flat = [length for item in runs for length in item]
+    return described(np.asarray(flat, dtype=np.uint32), offsets, size, label)
+
+
+def described(runs: NDArray[np.uint32], offsets: Codes, size: Codes, label: str) -> Masks:
+    """Attach areas and bounding boxes, and check that the runs fill the image."""
+    from evalstats.detection.mask_kernels import describe_masks
+
+    n = len(offsets) - 1
+    area, box = np.empty(n), np.empty((n, 4))
+    pixels = np.empty(n, dtype=np.int64)
+    describe_masks(runs, offsets, np.ascontiguousarray(size[:, 0]), area, box, pixels)
+    wrong = pixels != size[:, 0] * size[:, 1]
+    if bool(wrong.any()):
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{label} row {row}: the runs cover {pixels[row]} pixels but size is "
+            f"{size[row].tolist()}: encode the mask of the whole image"
+        )
+    return Masks(runs, offsets[:-1].copy(), offsets[1:].copy(), size, area, box)
+
+
+def masks_from_segmentations(segmentations: Sequence[Any], size: Codes, label: str) -> Masks:
+    """Masks from COCO segmentations: RLE, run lists, or polygons through pycocotools."""
+    texts: list[bytes | str] = []
+    for row, item in enumerate(segmentations):
+        height, width = (int(side) for side in size[row])
+        if isinstance(item, dict):
+            if [int(side) for side in item["size"]] != [height, width]:
+                raise InputError(
+                    f"{label} row {row}: RLE size {list(item['size'])} differs from the image's "
+                    f"{[height, width]}: encode the mask at the size of the image"
+                )
+            if isinstance(item["counts"], str | bytes):
+                texts.append(item["counts"])
+            else:
+                texts.append(_pycocotools().frPyObjects(item, height, width)["counts"])
+        elif isinstance(item, list) and item:
+            coco = _pycocotools()
+            texts.append(coco.merge(coco.frPyObjects(item, height, width))["counts"])
+        else:
+            raise InputError(f"{label} row {row} has no segmentation: iou_type='segm' needs masks")
+    return masks_from_text(texts, size, label)
+
+
+def _pycocotools() -> Any:
+    try:
+        from pycocotools import mask  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise InputError(
+            "polygons need pycocotools: pip install 'evalstats[detection]', or pass RLE masks"
+        ) from error
+    return mask
