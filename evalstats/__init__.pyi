@@ -53,6 +53,15 @@ from evalstats.fairness.distance_covariance import DistanceCovariance as Distanc
 from evalstats.fairness.divergence import jensen_shannon_divergence as jensen_shannon_divergence
 from evalstats.fairness.divergence import unfairness as unfairness
 from evalstats.fairness.functions import (
+    concatenated_distance_covariance_squared as concatenated_distance_covariance_squared,
+)
+from evalstats.fairness.functions import (
+    distance_correlation_squared as distance_correlation_squared,
+)
+from evalstats.fairness.functions import distance_covariance_squared as distance_covariance_squared
+from evalstats.fairness.functions import (
+    joint_distance_covariance_squared as joint_distance_covariance_squared,
+)
 from evalstats.fairness.glm import FairGLM as FairGLM
 from evalstats.fairness.glm_path import fairness_path as fairness_path
 from evalstats.inference.methods import Analytic as Analytic

@@ -66,7 +66,6 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "coincident-samples": "cells with at most two distinct samples have no spread of their own",
         "regularised-cells": "the added variance exceeds that of the samples in some cells",
         "underflow": "cells count as distance 0 by the rule of the published code",
-        "not-converged": "a fit reached its limit of iterations",
         "components-at-cap": "cells use all components that were allowed",
         "few-samples": "too few samples of a forecast: the distance is biased upwards",
         "unequal-samples": "models with unlike numbers of samples are not comparable",
