@@ -214,7 +214,7 @@ def fit_mixture(  # noqa: PLR0912, PLR0915 - the search shares all of its work s
     best_weights[0] = 1.0
     best_means[0] = 0.0
     single = single_gaussian(covariance, reg, best_covariances[0], factors[0])
-    best_bic = -2.0 * effective * single + n_parameters(best_m, d) * np.log(effective)
+    best_bic = -2.0 * effective * single + 0.5 * d * (d + 3) * np.log(effective)
     kept_weights[0] = 1.0
     kept_means[0] = 0.0
     kept_covariances[0] = best_covariances[0]

@@ -63,24 +63,21 @@ def choose_centres(
     candidate = np.empty(width)
     best = np.empty(width)
     mass = np.empty(width)
-    total = 0.0
-    for i in range(n):
-        total += weight[i]
-    position = 0
-    index = weighted_index(weight, uniform(position, start, key0, key1) * total, n - 1)
-    squared_distances(y, index, nearest)
-    position += 1
-    centres[0] = y[:, index]
-    for k in range(1, m):
+    for k in range(m):
+        if k == 0:
+            index = weighted_index(weight, uniform(k, start, key0, key1) * weight.sum(), n - 1)
+            squared_distances(y, index, nearest)
+            centres[k] = y[:, index]
+            continue
         total = 0.0
         for i in range(n):
             mass[i] = weight[i] * nearest[i]
             total += mass[i]
         lowest = np.inf
         chosen = 0
-        for _ in range(trials):
+        for trial in range(trials):
+            position = 1 + (k - 1) * trials + trial
             index = weighted_index(mass, uniform(position, start, key0, key1) * total, n - 1)
-            position += 1
             squared_distances(y, index, candidate)
             potential = 0.0
             for i in range(n):
