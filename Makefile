@@ -36,8 +36,9 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	@$(BIN)/evalstats demo --out demo-report
 
+# The workers fill the processors; threads of the linear algebra would only wait for each other.
 test: $(STAMP)
-	@$(BIN)/python -m pytest --quiet -n $(WORKERS)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --quiet -n $(WORKERS)
 
 test-floors: $(STAMP)
 	@$(PYTHON) -m venv --clear $(FLOORS)
@@ -50,7 +51,7 @@ test-floors: $(STAMP)
 	@$(FLOORS)/bin/python -m pytest --quiet -n $(WORKERS)
 
 simulation: $(STAMP)
-	@$(BIN)/python -m pytest --quiet -n $(WORKERS) -m simulation
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --quiet -n $(WORKERS) -m simulation
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """Run all benchmarks and write docs/benchmarks.md.
 
-Usage: python -m benchmarks [WORD]; with a word only the benchmarks whose names contain it are run,
-and the table is printed but not written.
+Usage: python -m benchmarks [WORD]; with a word only the benchmarks whose names or files contain it
+are run, and the table is printed but not written.
 """
 
 import importlib
@@ -22,7 +22,7 @@ def main(word: str = "") -> None:
             importlib.import_module(f"benchmarks.{module.name}")
     results = []
     for registered in REGISTRY:
-        if word.lower() in registered.name.lower():
+        if word.lower() in f"{registered.build.__module__} {registered.name}".lower():
             results.append(run(registered))
             print(row(results[-1]), flush=True)
     if not word:

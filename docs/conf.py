@@ -1,5 +1,6 @@
 """Sphinx configuration; the build is strict and works offline."""
 
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -41,7 +42,9 @@ numpydoc_xref_param_type = False
 # signature in presence, name or order; RT03: a return value without description.
 numpydoc_validation_checks = {"GL08", "PR01", "PR02", "PR03", "RT03"}
 numpydoc_validation_exclude = {
-    r"evalstats\.Estimate$",  # built by estimators only; its fields are under Attributes
+    # Built by evalstats only; their fields are under Attributes.
+    r"evalstats\.(Estimate|ModelRanks)$",
+    r"\.(RecalibrationReport|ProbabilityInterval|MultiplierBootstrap)$",
     r"\.to_(html|latex|markdown)$",  # options are documented at the formatter they name
     r"WARNING_CODES$",  # a mapping: its value is its documentation
 }
@@ -62,6 +65,15 @@ def append_simulation_results(app, docname, source):
             source[0] += f"\n```{{include}} generated/{page.name}\n:heading-offset: 1\n```\n"
 
 
+def skip_inherited_from_scikit_learn(_app, _what, name, member, *_):
+    """Leave out what scikit-learn documents: its machinery of parameters and metadata."""
+    owner = getattr(member, "__module__", None) or type(member).__module__
+    if owner.startswith("sklearn.") or re.fullmatch(r"set_\w+_request", name):
+        return True
+    return None
+
+
 def setup(app):
-    """Connect the hook above."""
+    """Connect the hooks above."""
     app.connect("source-read", append_simulation_results)
+    app.connect("autodoc-skip-member", skip_inherited_from_scikit_learn)

@@ -1,7 +1,7 @@
 from evalstats.anomaly.aupimo import AUPIMO as AUPIMO
-from evalstats.anomaly.aupimo import aupimo as aupimo
 from evalstats.anomaly.aupro import AUPRO as AUPRO
 from evalstats.anomaly.aupro import aupro as aupro
+from evalstats.anomaly.per_image import aupimo as aupimo
 from evalstats.calibration.balance import BalanceScore as BalanceScore
 from evalstats.calibration.binned_terms import murphy_decomposition as murphy_decomposition
 from evalstats.calibration.brier_score import BrierScore as BrierScore
@@ -39,6 +39,7 @@ from evalstats.detection.records import Detections as Detections
 from evalstats.detection.records import GroundTruth as GroundTruth
 from evalstats.detection.score_calibration import calibrate_scores as calibrate_scores
 from evalstats.detection.streaming import DetectionStream as DetectionStream
+from evalstats.discontinuity.rdd import DistributionRDD as DistributionRDD
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC
@@ -48,6 +49,21 @@ from evalstats.discrimination.mistakes import atomic_mistakes as atomic_mistakes
 from evalstats.errors import EvalstatsWarning as EvalstatsWarning
 from evalstats.errors import InputError as InputError
 from evalstats.estimator import Estimator as Estimator
+from evalstats.fairness.distance_covariance import DistanceCovariance as DistanceCovariance
+from evalstats.fairness.divergence import jensen_shannon_divergence as jensen_shannon_divergence
+from evalstats.fairness.divergence import unfairness as unfairness
+from evalstats.fairness.functions import (
+    concatenated_distance_covariance_squared as concatenated_distance_covariance_squared,
+)
+from evalstats.fairness.functions import (
+    distance_correlation_squared as distance_correlation_squared,
+)
+from evalstats.fairness.functions import distance_covariance_squared as distance_covariance_squared
+from evalstats.fairness.functions import (
+    joint_distance_covariance_squared as joint_distance_covariance_squared,
+)
+from evalstats.fairness.glm import FairGLM as FairGLM
+from evalstats.fairness.glm_path import fairness_path as fairness_path
 from evalstats.inference.methods import Analytic as Analytic
 from evalstats.inference.methods import Bootstrap as Bootstrap
 from evalstats.inference.methods import Jackknife as Jackknife
@@ -56,6 +72,15 @@ from evalstats.results.citations import citations as citations
 from evalstats.results.estimate import Estimate as Estimate
 from evalstats.results.model_ranks import ModelRanks as ModelRanks
 from evalstats.results.model_ranks import rank_models as rank_models
+from evalstats.trajectory.amd import AMD as AMD
+from evalstats.trajectory.amd import amd_amv as amd_amv
+from evalstats.trajectory.amv import AMV as AMV
+from evalstats.trajectory.forecasts import GaussianMixtures as GaussianMixtures
+from evalstats.trajectory.forecasts import WeightedSamples as WeightedSamples
+from evalstats.trajectory.frames import forecasts_from_frame as forecasts_from_frame
+from evalstats.trajectory.scores import TrajectoryScores as TrajectoryScores
+from evalstats.trajectory.scores import energy_score as energy_score
+from evalstats.trajectory.scores import min_ade_fde as min_ade_fde
 from evalstats.winrate.bradley_terry import BradleyTerry as BradleyTerry
 from evalstats.winrate.length_controlled import LengthControlledWinRate as LengthControlledWinRate
 from evalstats.winrate.wildbench import WildBenchReward as WildBenchReward

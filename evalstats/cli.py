@@ -43,6 +43,12 @@ VERBS: dict[str, Verb] = {
         "discrimination.mistakes:MistakeAnalysis",
         "Which ranking mistakes AUROC and AUPRC punish, by subgroup.",
     ),
+    "amd": Verb("trajectory.amd:AMD", "Average Mahalanobis distance of truths from forecasts."),
+    "amv": Verb("trajectory.amv:AMV", "Average maximum eigenvalue: the spread of forecasts."),
+    "trajectory": Verb(
+        "trajectory.scores:TrajectoryScores",
+        "AMD, AMV, displacement errors and proper scores of forecasts.",
+    ),
     "brier-score": Verb(
         "calibration.brier_score:BrierScore", "Mean squared error of probabilities."
     ),
@@ -81,8 +87,16 @@ VERBS: dict[str, Verb] = {
     "raw-win-rate": Verb("winrate.win_rate:WinRate", "Win rate against a baseline."),
     "wildbench-reward": Verb("winrate.wildbench:WildBenchReward", "WildBench's pairwise reward."),
     "wildbench-score": Verb("winrate.wildbench:WildBenchScore", "WildBench's score."),
+    "fairness": Verb(
+        "fairness.distance_covariance:DistanceCovariance",
+        "Dependence of predictions on protected attributes.",
+    ),
     "bradley-terry": Verb(
         "winrate.bradley_terry:BradleyTerry", "Ratings of models from pairwise battles."
+    ),
+    "rdd": Verb(
+        "discontinuity.rdd:DistributionRDD",
+        "Jump of the quantiles of units at a cutoff (regression discontinuity).",
     ),
 }
 

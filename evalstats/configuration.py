@@ -1,9 +1,34 @@
 """Constructor parameters by scikit-learn's rules, without importing scikit-learn."""
 
 import inspect
+from collections.abc import Callable
+from functools import update_wrapper
+from types import MethodType
 from typing import Any, Self
 
 from evalstats.errors import InputError
+
+
+class OptionNamedAsMethod:
+    """Method whose name is also that of a constructor parameter, such as ``fit="robust"``.
+
+    Access gives the method; assignment sets the parameter, which ``get_params`` reads.
+
+    Parameters
+    ----------
+    method : callable
+        The method.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+        update_wrapper(self, method)  # type: ignore[arg-type]
+
+    def __get__(self, instance: object, owner: type) -> Callable[..., Any]:
+        return self.method if instance is None else MethodType(self.method, instance)
+
+    def __set__(self, instance: object, value: object) -> None:
+        vars(instance)[self.method.__name__] = value
 
 
 class Configured:
@@ -26,7 +51,7 @@ class Configured:
         dict
             Parameter names and values, unchanged since construction or ``set_params``.
         """
-        return {name: getattr(self, name) for name in self._parameter_names()}
+        return {name: vars(self)[name] for name in self._parameter_names()}
 
     def set_params(self, **params: Any) -> Self:
         """Set constructor parameters by name.

@@ -72,6 +72,8 @@ class Estimator(Configured, ABC):
     citation_keys: ClassVar[tuple[str, ...]] = ()
     undefined_terms: ClassVar[Literal["refuse", "blank"]] = "refuse"
     exceptions: ClassVar[Mapping[str, str]] = {}
+    # Whether sample_weight counts rows, so that fractions are refused by the default configuration.
+    weights_are_counts: ClassVar[bool] = False
 
     inference: InferenceOption
     level: float
@@ -357,7 +359,7 @@ class Estimator(Configured, ABC):
         known = [truth for truth in truths if truth is not None]
         truth = np.concatenate(known) if known else None
         blank = self.undefined_terms == "blank"
-        return Problem(units, parts, value, independent, truth, blank)
+        return Problem(units, parts, value, independent, truth, blank_undefined=blank)
 
     def _part_units(
         self, sample: Columns, rows: NDArray[np.int64] | None, units: Units

@@ -47,6 +47,18 @@ def taken(arguments, rows):
     return mapped(arguments, lambda array: array[rows])
 
 
+def drawn_weights(cls, rng, low, high, n=N):
+    """Weights of the kind that the estimator takes: positive numbers, or counts of rows."""
+    if cls.weights_are_counts:
+        return rng.integers(1, 4, n).astype(float)
+    return rng.uniform(low, high, n)
+
+
+def _as_column(values):
+    """A column of the frame; one array per row becomes a nested column."""
+    return np.stack(values) if isinstance(values[0], np.ndarray) else values
+
+
 def per_row(flags, array):
     """Flags of rows in the shape of `array`, whose rows may be images."""
     flags = np.reshape(flags, (-1,) + (1,) * (np.ndim(array) - 1))
@@ -58,10 +70,10 @@ def as_columns(arguments):
     columns, names = {}, {}
     for role, value in arguments.items():
         if isinstance(value, dict):
-            columns.update(value)
+            columns.update({name: _as_column(column) for name, column in value.items()})
             names[role] = list(value)
         else:
-            columns[role] = value
+            columns[role] = _as_column(value)
             names[role] = role
     return pl.DataFrame(columns), names
 

@@ -32,6 +32,7 @@ from tests.battery_support import (
     assert_same_numbers,
     checksum,
     deterministic,
+    drawn_weights,
     example,
     fit,
     mapped,
@@ -319,7 +320,7 @@ def test_integer_weight_is_repetition(cls, rng):
 def test_weight_zero_is_absence(cls, rng):
     arguments = example(cls)
     present = rng.random(N) < 0.8
-    weight = np.where(present, rng.uniform(0.5, 2.0, N), 0.0)
+    weight = np.where(present, drawn_weights(cls, rng, 0.5, 2.0), 0.0)
     kept = np.flatnonzero(present)
     weighted = fit(cls, arguments, sample_weight=weight)
     absent = fit(cls, taken(arguments, kept), sample_weight=weight[kept])
@@ -430,7 +431,7 @@ def test_analytic(cls, rng):
 def test_frames_equal_arrays(cls, kind, rng):
     arguments = example(cls)
     frame, names = as_columns(arguments)
-    weight, cluster = rng.uniform(0.5, 2.0, N), rng.integers(0, 60, N)
+    weight, cluster = drawn_weights(cls, rng, 0.5, 2.0), rng.integers(0, 60, N)
     group = np.array(["a", "b"])[cluster % 2]
     frame = frame.with_columns(
         pl.Series("w", weight), pl.Series("patient", cluster), pl.Series("site", group)

@@ -76,6 +76,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def test_verbs_are_those_of_the_registry():
+    import evalstats.discontinuity.rdd
     import evalstats.discrimination.auprc
     import evalstats.discrimination.auroc
     import evalstats.discrimination.mistakes
@@ -471,3 +472,27 @@ def test_interruption_is_status_130(run, monkeypatch):
     monkeypatch.setattr(es.AUROC, "fit", interrupted)
     code, out, err = run("auroc", *TASK, "strong")
     assert (code, out, err) == (130, "", "")
+
+
+def test_discontinuity_verb_takes_numbers_and_rules(run, tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.round(rng.uniform(-1, 1, 150), 3)
+    draws = [rng.normal(a + (a >= 0), 1, 20) for a in x]
+    path = tmp_path / "firms.parquet"
+    pl.DataFrame(
+        {
+            "firm": np.repeat(np.arange(150), 20),
+            "margin": np.repeat(x, 20),
+            "wage": np.concatenate(draws),
+        }
+    ).write_parquet(path)
+    call = ["rdd", str(path), "--running", "margin", "--outcome", "wage", "--unit", "firm"]
+    options = ["--quantiles", "0.1", "0.9", "--bandwidth", "0.7", "--format", "csv"]
+    code, out, _ = run(*call, *options)
+    assert code == 0
+    wanted = es.DistributionRDD(quantiles=[0.1, 0.9], bandwidth=0.7).fit(x, draws).estimate_
+    np.testing.assert_allclose(pl.read_csv(out.encode())["estimate"], wanted.value, rtol=1e-9)
+    assert run(*call, "--quantiles", "0.5", "--bandwidth", "cer")[0] == 0
+    code, _, error = run(*call, "--bandwidth", "best")
+    assert code == 2
+    assert "--bandwidth best is unknown: choose one of 'mse'" in error

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
@@ -50,6 +51,14 @@ for policy in ("argmax", "highest_score", "random"):
     analysis.atomic_mistakes(), analysis.loss_curves(), analysis.gain_attribution()
     analysis.simulate_fixes(5)
 es.atomic_mistakes(y, scores["a"], sample_weight=1.0 + y)
+region = np.array(["n", "s", "w"])[np.arange(120) % 3]
+age = rng.normal(size=120)
+for kind in ("concatenated", "joint", "marginal"):
+    audit = es.DistanceCovariance(kind=kind).fit(scores, {"sex": y, "region": region})
+    audit.test("permutation", n_resamples=3)
+    es.DistanceCovariance(kind=kind).fit(scores["a"], {"age": age, "sex": y})
+es.DistanceCovariance().fit(scores["a"].astype("f4"), {"age": age}, sample_weight=1 + y)
+es.FairGLM(strength=1.0).fit(np.column_stack([age, y]), scores["a"], protected=y)
 shares = 1 / (1 + np.exp(-scores["a"]))
 frozen = np.full(120, 1.5)
 shares.flags.writeable = frozen.flags.writeable = False
@@ -70,6 +79,17 @@ for weight in (None, 1 + y, frozen):
 for cls in (es.BrierScore, es.LogLoss):
     cls().finalize(cls().partial(y, shares)), cls(target="multiclass").fit(y, {"m": table})
 es.LogLoss(clip=None).fit(y, np.where(y == 1, 0.0, shares), sample_weight=frozen)
+maps = (es.PlattScaling(), es.IsotonicRecalibration(), es.BetaCalibration())
+for p in (shares, shares.astype("f4"), table):
+    for kind in ("inductive", "cross"):
+        for one in (*maps, es.TemperatureScaling(), es.VennABERS(method=kind)):
+            for weight in (None, frozen):
+                labels = [0, 1, 2] if p.ndim == 2 else None
+                given = np.arange(120) % 3 if p.ndim == 2 else y
+                if not isinstance(one, es.TemperatureScaling) or p.ndim == 1:
+                    one.set_params(labels=labels).fit(p, given, weight).predict_proba(p)
+                    one.cross_fit(p, given, sample_weight=weight, cluster=np.arange(120) // 2)
+    es.SplitConformal(score="aps", randomized=True, labels=labels).cross_fit(p, given)
 masks = np.zeros((24, 16, 16), dtype=bool)
 masks[16:, 4:9, 4:9] = True
 maps = rng.normal(size=masks.shape) + 2 * masks
@@ -78,11 +98,34 @@ for dtype in ("f8", "f4", "f2", "i2"):
     for rate in ("mean", "max", "quantile"):
         es.aupimo(masks, given, fpr_bounds=(0.01, 0.2), shared_fpr=rate)
     es.aupro(list(masks), list(given))
+odd = masks[:, :15, :15].copy()
+odd.flags.writeable = False
+es.aupimo(odd, maps[:, :15, :15], fpr_bounds=(0.01, 0.2))
+es.rank_models(scores).pairwise()
 for method in (es.Analytic(), es.Bootstrap(n_resamples=4, rng=0)):
     pimo = es.AUPIMO(fpr_bounds=[(0.01, 0.2), (0.1, 1.0)], inference=method).fit(masks, maps)
     es.AUPRO(inference=method).fit(masks, maps, sample_weight=np.arange(24) + 1)
 pimo.curves(n_points=5), pimo.thresholds_at(n_resamples=4), pimo.diagnostics(), pimo.companions()
 pimo.finalize(pimo.stream(zip(masks, maps)))
+truth, drawn = rng.normal(size=(2, 6, 2)), rng.normal(size=(40, 2, 6, 2))
+drawn[:20, :, :3] += 5
+frozen = drawn.copy()
+frozen.flags.writeable = False
+place = np.arange(6) // 2
+weighted = es.WeightedSamples(drawn, np.ones(40))
+for given in (drawn, drawn.astype("f4"), frozen, drawn[::2], weighted):
+    for fit in ("reference", "robust"):
+        es.AMD(fit=fit, inference=es.NoInference()).fit(truth, given, scene=place)
+    es.AMV().fit(truth, given, scene=place), es.amd_amv(truth, given)
+    es.TrajectoryScores(inference=es.NoInference()).fit(truth, given, scene=place)
+es.AMD(axes="TAKD").fit(truth, drawn.transpose(1, 2, 0, 3), start=np.arange(6))
+es.AMD(axes="DKTA").fit(truth.transpose(2, 0, 1), drawn.transpose(3, 0, 1, 2))
+es.AMD().fit(rng.normal(size=(2, 6, 3)), rng.normal(size=(40, 2, 6, 3)))
+mixed = es.GaussianMixtures(
+    np.ones((1, 2, 6)), np.zeros((1, 2, 6, 2)), np.tile(np.eye(2), (1, 2, 6, 1, 1))
+)
+es.AMD(inference=es.Bootstrap(n_resamples=4, rng=0)).fit(truth, mixed)
+es.AMD(compat="reference", path_weight="density").fit(truth, drawn)
 kernels = {}
 for module in pkgutil.walk_packages(es.__path__, "evalstats."):
     if module.name in sys.modules:
@@ -156,12 +199,13 @@ def test_works_where_no_cache_location_is_writable(tmp_path):
 def test_kernel_falls_back_to_compiling_once(monkeypatch):
     real = policy.numba.njit
 
-    def refuses_to_cache(*, cache=False, **options):
+    def refuses_to_cache(*functions, cache=False, **options):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
+        return real(*functions, **options)
 
-    monkeypatch.setattr(policy.numba, "njit", refuses_to_cache)
+    # numba itself uses njit when it compiles for the first time.
+    monkeypatch.setattr(policy, "numba", SimpleNamespace(njit=refuses_to_cache))
 
     def doubled(x: float) -> float:
         return 2.0 * x
@@ -241,3 +285,42 @@ def test_kernels_accept_read_only_arrays():
     for array in arrays:
         array.flags.writeable = False
     assert ranked_auroc(*arrays) == 1.0
+
+
+DISCONTINUITY = """
+import json, sys, warnings
+import numpy as np
+import evalstats as es
+from numba.core.dispatcher import Dispatcher
+warnings.simplefilter("ignore", es.EvalstatsWarning)
+rng = np.random.default_rng(0)
+x = rng.uniform(-1, 1, 150)
+x.flags.writeable = False
+draws = rng.normal(size=(150, 12)).astype("f4")
+treated = (rng.random(150) < np.where(x > 0, 0.9, 0.1)).astype("i1")
+weight = rng.integers(1, 4, 150)
+for compat in (None, "r3d"):
+    for method in ("frechet", "local_polynomial"):
+        for kernel in ("triangular", "epanechnikov", "uniform"):
+            rdd = es.DistributionRDD(
+                method=method, kernel=kernel, compat=compat, quantiles=[0.2, 0.5, 0.8]
+            )
+            rdd.fit(x, draws, draw_weight=np.ones((150, 12), "i8")).limits()
+            rdd.fit(x, list(draws), treatment=treated).diagnostics()
+            rdd.fit(x, draws[:, 0], cluster=np.arange(150) // 2)
+es.DistributionRDD(inference=es.Analytic(weight_kind="frequency")).fit(x, x, sample_weight=weight)
+es.DistributionRDD(inference=es.Bootstrap(n_resamples=4, rng=0)).fit(x, draws, sample_weight=weight)
+kernels = {}
+for module, loaded in list(sys.modules.items()):
+    if module.startswith("evalstats.discontinuity"):
+        for item in vars(loaded).values():
+            if isinstance(item, Dispatcher) and item.__module__ == module:
+                kernels[item.__name__] = {"signatures": [str(s) for s in item.signatures]}
+print(json.dumps(kernels))
+"""
+
+
+def test_one_signature_per_kernel_of_discontinuities(tmp_path):
+    found = workout({"NUMBA_CACHE_DIR": str(tmp_path)}, code=DISCONTINUITY)
+    assert len(found) == 10
+    assert {name for name, report in found.items() if len(report["signatures"]) != 1} == set()

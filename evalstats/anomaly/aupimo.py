@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evalstats.anomaly import diagnostics, views
 from evalstats.anomaly.grid import GridPrepared, grid_scores
@@ -149,6 +149,52 @@ class AUPIMO(LocalisationEstimator):
             the group if there was ``by=``, and ``score``: null for normal images.
         """
         return views.image_scores(self)
+
+    def compare_images(
+        self,
+        *,
+        protocol: Literal["two-sided", "aupimo-paper"] = "two-sided",
+        test: Literal["wilcoxon", "t", "sign-flip"] = "wilcoxon",
+        adjust: str | None = "holm",
+        zero: float = 0.0,
+        n_resamples: int = 9999,
+        rng: Any = 0,
+    ) -> pl.DataFrame:
+        """Paired tests of the image scores of all models, *given* the normal images.
+
+        They take the scores of the anomalous images as the sample and the normal images as fixed,
+        so they say nothing about other normal images; ``estimate_.compare`` covers both samples.
+        For scores of several data sets pass the frames of :meth:`image_scores` to
+        :func:`evalstats.rank_models`.
+
+        Parameters
+        ----------
+        protocol : {"two-sided", "aupimo-paper"}
+            The second is the published one: one-sided in the direction of the observed ranks,
+            differences up to 1e-3 as zero, no adjustment; it leaves no other option but `test`.
+        test : {"wilcoxon", "t", "sign-flip"}
+            Signed-rank test, paired t test or permutation of signs.
+        adjust : {"holm", "bonferroni", "bh", "by"} or None
+            Adjustment within each group and pair of bounds.
+        zero : float, default 0
+            Differences up to this size count as zero for the signed-rank test.
+        n_resamples, rng
+            Of the sign flips.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per pair of models: mean difference, Hodges-Lehmann ``shift``, ``wins``,
+            ``ties``, ``losses``, ``p_value``, ``p_adjusted``, and more; see
+            :func:`evalstats.inference.rank_tests.pairwise_tests`.
+
+        Raises
+        ------
+        InputError
+            With one model, or with weights or clusters, which these tests do not know.
+        """
+        options = {"adjust": adjust, "zero": zero, "n_resamples": n_resamples, "rng": rng}
+        return views.compare_images(self, protocol, test, options)
 
     def representative_images(
         self,
@@ -400,77 +446,3 @@ class AUPIMO(LocalisationEstimator):
 def bounds_label(bounds: Bounds) -> str:
     """How tables call a pair of bounds."""
     return f"{bounds[0]:g} to {bounds[1]:g}"
-
-
-def aupimo(
-    masks: ArrayLike,
-    anomaly_maps: ArrayLike,
-    *,
-    fpr_bounds: Bounds = (1e-5, 1e-4),
-    mode: Literal["exact", "grid"] = "exact",
-    ties: Ties = "half",
-    n_thresholds: int = 300_000,
-    force: bool = False,
-    shared_fpr: SharedRate = "mean",
-    shared_quantile: float = 0.95,
-    higher_is_anomalous: bool = True,
-    ignore: ArrayLike | None = None,
-) -> Array:
-    """Area under the per-image overlap curve of each image, as plain numbers.
-
-    Parameters
-    ----------
-    masks : array-like (N, H, W) or list of 2-D arrays
-        Ground truth, bool or 0/1.
-    anomaly_maps : array-like (N, H, W) or list of 2-D arrays
-        Scores of one model.
-    fpr_bounds : (float, float), default (1e-5, 1e-4)
-        Range of the shared false positive rate.
-    mode, ties, n_thresholds, force, shared_fpr, shared_quantile, higher_is_anomalous : object
-        As in :class:`AUPIMO`.
-    ignore : array-like (N, H, W) or list of 2-D arrays, optional
-        True where a pixel is left out.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
-        Scores in [0, 1]; NaN for normal images.
-
-    Raises
-    ------
-    InputError
-        If the images cannot be used or one class is absent.
-
-    Notes
-    -----
-    O(pixels + tail log tail), see :class:`AUPIMO`.
-
-    Examples
-    --------
-    >>> import evalstats as es
-    >>> normal, defect = [[0.1, 0.4], [0.2, 0.3]], [[0.9, 0.35], [0.1, 0.0]]
-    >>> es.aupimo([[[0, 0], [0, 0]], [[1, 1], [0, 0]]], [normal, defect], fpr_bounds=(0.1, 1.0))
-    array([    nan, 0.80103])
-    """
-    estimator = AUPIMO(
-        fpr_bounds=fpr_bounds,
-        mode=mode,
-        ties=ties,
-        n_thresholds=n_thresholds,
-        force=force,
-        shared_fpr=shared_fpr,
-        shared_quantile=shared_quantile,
-        higher_is_anomalous=higher_is_anomalous,
-        inference=NoInference(),
-    )
-    columns = estimator.point_columns(
-        {"masks": masks, "anomaly_maps": anomaly_maps, "ignore": ignore}
-    )
-    prepared = estimator._prepare(columns)
-    estimator._require_defined(columns, prepared, estimator._evaluate(prepared, np.ones(columns.n)))
-    out = np.full(columns.n, np.nan)
-    if isinstance(prepared, GridPrepared):
-        out[prepared.set_unit] = prepared.scores[0]
-    else:
-        out[prepared.pixels.set_unit] = prepared.scores(np.ones(columns.n))[0, 0]
-    return out

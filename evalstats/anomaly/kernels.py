@@ -13,45 +13,119 @@ from evalstats.kernels.compile import kernel
 
 
 @kernel
+def true_positions(
+    words: NDArray[np.uint64], flags: NDArray[np.uint8], count: int
+) -> NDArray[np.int64]:
+    """Positions of the `count` flags that are set; `words` is the same memory, eight at a time.
+
+    O(flags), but what holds none is skipped 64 flags at a time.
+    """
+    # One place more: each position is written before its flag is looked at, without a branch.
+    positions = np.empty(count + 1, dtype=np.int64)
+    used = 0
+    word = 0
+    while word < words.size:
+        if word + 8 <= words.size:
+            near = words[word] | words[word + 1] | words[word + 2] | words[word + 3]
+            far = words[word + 4] | words[word + 5] | words[word + 6] | words[word + 7]
+            if near | far == 0:
+                word += 8
+                continue
+        stop = min(word + 8, words.size)
+        while word < stop:
+            if words[word] != 0:
+                for position in range(8 * word, 8 * word + 8):
+                    positions[used] = position
+                    used += int(flags[position])
+            word += 1
+    for position in range(8 * words.size, flags.size):
+        positions[used] = position
+        used += int(flags[position])
+    return positions[:count]
+
+
+@kernel
+def _bucket(score: float, top: float, scale: float, buckets: int) -> int:
+    """Number of the bucket of a score: never lower for a lower score. O(1)."""
+    return min(int((top - score) * scale), buckets - 1)
+
+
+@kernel
+def bucket_starts(tail: NDArray[np.float64], scale: float, buckets: int) -> NDArray[np.int32]:
+    """First rank of the descending tail in each bucket, and the end. O(tail + buckets)."""
+    starts = np.empty(buckets + 1, dtype=np.int32)
+    rank = 0
+    for bucket in range(buckets):
+        while rank < tail.size and _bucket(tail[rank], tail[0], scale, buckets) < bucket:
+            rank += 1
+        starts[bucket] = rank
+    starts[buckets] = tail.size
+    return starts
+
+
+@kernel
+def _slot(score: float, tail: NDArray[np.float64], starts: NDArray[np.int32], scale: float) -> int:
+    """Slot of one score. O(log tail)."""
+    if tail.size == 0 or score > tail[0]:
+        return 0
+    if score < tail[tail.size - 1]:
+        return 2 * tail.size
+    bucket = _bucket(score, tail[0], scale, starts.size - 1)
+    low = int(starts[bucket])
+    size = starts[bucket + 1] - low
+    # Added rather than branched upon: which half is next cannot be predicted.
+    while size > 1:
+        half = size // 2
+        low += half * int(tail[low + half - 1] > score)
+        size -= half
+    if size == 1:
+        low += int(tail[low] > score)
+    return 2 * low + int(tail[low] == score)
+
+
+@kernel
 def slot_counts(
-    scores: NDArray[np.float64], tail: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    scores: NDArray[np.float64],
+    tail: NDArray[np.float64],
+    starts: NDArray[np.int32],
+    scale: float,
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Slots (2 r in the gap before distinct score r, 2 r + 1 tied with it) and pixels in each.
 
-    Both arrays descend. O(scores log tail), or O(scores) where most lie above the tail.
+    The tail descends, the scores are in any order. A bucket of the tail narrows the search for a
+    rank, in most cases to a handful. O(scores + tail), O(scores log tail) at worst.
     """
     n = scores.size
-    slots = np.empty(n, dtype=np.int64)
-    counts = np.empty(n, dtype=np.int32)
-    used = 0
-    rank = 0
+    slots = np.empty(n, dtype=np.int32)
     for position in range(n):
-        score = scores[position]
-        if rank < tail.size and tail[rank] > score:
-            # Gallop from the last place: neighbours in rank are neighbours in the tail.
-            step = 1
-            while rank + step < tail.size and tail[rank + step] > score:
-                step *= 2
-            low = rank + step // 2
-            high = min(rank + step, tail.size)
-            while low < high:
-                middle = (low + high) // 2
-                if tail[middle] > score:
-                    low = middle + 1
-                else:
-                    high = middle
-            rank = low
-        slot = 2 * rank
-        if rank < tail.size and tail[rank] == score:
-            slot += 1
-        if used > 0 and slots[used - 1] == slot:
-            counts[used - 1] += 1
-        else:
+        slots[position] = _slot(scores[position], tail, starts, scale)
+    if n < tail.size // 4:
+        slots.sort()
+        counts = np.empty(n, dtype=np.int32)
+        used = 0
+        for position in range(n):
+            if used > 0 and slots[used - 1] == slots[position]:
+                counts[used - 1] += 1
+            else:
+                slots[used] = slots[position]
+                counts[used] = 1
+                used += 1
+        return slots[:used].copy(), counts[:used].copy()
+    dense = np.zeros(2 * tail.size + 1, dtype=np.int32)
+    used = 0
+    for position in range(n):
+        if dense[slots[position]] == 0:
+            used += 1
+        dense[slots[position]] += 1
+    counts = np.empty(used, dtype=np.int32)
+    used = 0
+    for slot in range(dense.size):
+        if dense[slot] > 0:
             slots[used] = slot
-            counts[used] = 1
+            counts[used] = dense[slot]
             used += 1
     # Copies: what is kept must not hold on to the buffers.
-    return slots[:used].copy(), counts[:used].copy()
+    return slots[:used].copy(), counts
 
 
 @kernel
@@ -246,38 +320,51 @@ def set_scores(
 ) -> NDArray[np.float64]:
     """Mean credit of the pixels of each set (image or region). O(entries above the bound).
 
-    Slots ascend within a set and credits descend, so the first zero ends a set. Four running sums,
-    always the same ones, keep the additions from waiting for each other.
+    Slots ascend within a set and credits descend, so the first zero ends a set, and as long as the
+    credit is 1 pixels are only counted. Four running sums, always the same ones, keep the
+    additions from waiting for each other.
     """
     scores = np.empty(sizes.size)
-    active = 0
+    full = 0
+    while full < credit_of.size and credit_of[full] == 1.0:
+        full += 1
+    active = full
     while active < credit_of.size and credit_of[active] > 0.0:
         active += 1
     for item in range(sizes.size):
-        entry = offsets[item]
-        low = entry
-        high = offsets[item + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if slots[middle] < active:
-                low = middle + 1
-            else:
-                high = middle
-        a = 0.0
+        start = offsets[item]
+        entry = _entries_before(slots, start, offsets[item + 1], full)
+        stop = _entries_before(slots, entry, offsets[item + 1], active)
+        certain = 0
+        for position in range(start, entry):
+            certain += counts[position]
+        a = float(certain)
         b = 0.0
         c = 0.0
         d = 0.0
-        while entry + 4 <= low:
+        while entry + 4 <= stop:
             a += counts[entry] * credit_of[slots[entry]]
             b += counts[entry + 1] * credit_of[slots[entry + 1]]
             c += counts[entry + 2] * credit_of[slots[entry + 2]]
             d += counts[entry + 3] * credit_of[slots[entry + 3]]
             entry += 4
-        while entry < low:
+        while entry < stop:
             a += counts[entry] * credit_of[slots[entry]]
             entry += 1
         scores[item] = min(((a + b) + (c + d)) / sizes[item], 1.0)
     return scores
+
+
+@kernel
+def _entries_before(slots: NDArray[np.int32], low: int, high: int, slot: int) -> int:
+    """First entry between `low` and `high` whose slot is not before `slot`. O(log entries)."""
+    while low < high:
+        middle = (low + high) // 2
+        if slots[middle] < slot:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @kernel

@@ -25,7 +25,8 @@ from evalstats.anomaly.state import CAPACITY, Recorded, merged_images, recorded_
 from evalstats.data.columns import Columns, Role
 from evalstats.data.state import State
 from evalstats.errors import InputError
-from evalstats.inference.methods import NoInference
+from evalstats.inference.methods import Inference, NoInference
+from evalstats.inference.problem import Problem
 from evalstats.inference.scales import ScaleName
 from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
@@ -209,6 +210,19 @@ class LocalisationEstimator(MergeableEstimator):
         return Prepared(
             columns.n, ladders, self._rules(), self._shared_rate(), self._shared_quantile()
         )
+
+    def _problem(
+        self,
+        columns: Columns,
+        groups: list[NDArray[np.int64] | None],
+        samples: list[Columns],
+        prepared: list[Any],
+        method: Inference,
+    ) -> Problem:
+        problem = super()._problem(columns, groups, samples, prepared, method)
+        # Rows are images, but a replicate reads the tail: that is what pays for threads.
+        work = sum(item.work() for item in prepared if isinstance(item, Prepared))
+        return replace(problem, work=work)
 
     def _shared_rate(self) -> SharedRate:
         return "pooled"

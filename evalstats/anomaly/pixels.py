@@ -1,7 +1,8 @@
 """The pixels that matter: the highest scores of the normal pixels, and mask pixels among them.
 
 Only normal scores at a share below the upper bound enter a score, one pixel in ten thousand by
-default. A tail is found by a cut-off from a sample of the pixels and one comparison with each.
+default. A tail is found by the maxima of short runs of pixels, at the speed of one maximum over all
+of them; a deep tail by a cut-off from a sample of the pixels and one comparison with each.
 """
 
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.anomaly.images import Image, ImageStack, over_images
+from evalstats.anomaly.kernels import true_positions
 
 Array = NDArray[np.float64]
 SAMPLE = 2**19
-BLOCK = 2**16
+BLOCK = 2**18
+RUN = 512
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Tail:
     scores, owner : array
         Score of each normal pixel, unordered, and the number of its image.
     sets : list of float64 arrays
-        Scores of each set of mask pixels (image or region) from the floor up, descending.
+        Scores of each set of mask pixels (image or region) from the floor up, unordered.
     floor : float
         Lowest score kept.
     complete : bool
@@ -101,7 +104,7 @@ def image_layout(masks: ImageStack, ignore: ImageStack | None) -> Layout:
         return None if ignore is None else ~ignore.image(unit).astype(bool)
 
     def members(unit: int) -> list[NDArray[np.int64]]:
-        return [np.flatnonzero(_kept(masks.image(unit), unit, ignore))]
+        return [positions(_kept(masks.image(unit), unit, ignore))]
 
     def normal_size(unit: int) -> int:
         kept = normal(unit)
@@ -183,14 +186,13 @@ class StackPixels:
     def tail(self, depth: float) -> Tail:
         """Tail with at least the share `depth` of the normal pixels. One pass, O(pixels)."""
         work = int(self.normal_size.sum())
-        asked = depth
-        while True:
-            floor = self._cut_off(asked)
-            found = self._selected(floor, work)
-            complete = floor == -np.inf
-            if complete or sum(map(len, found)) >= depth * work:
-                break
-            asked *= 2.0
+        wanted = int(np.ceil(depth * work))
+        whole = len(self.normal_unit) and self.layout.normal(int(self.normal_unit[0])) is None
+        if whole and wanted * RUN <= work // 4:
+            found, floor = self._above_peaks(wanted, work)
+        else:
+            found, floor = self._above_sampled(depth, work)
+        complete = floor == -np.inf
         owners = [np.full(len(own), i, dtype=np.int32) for i, own in enumerate(found)]
         members = list(dict.fromkeys(self.set_unit.tolist()))
         area = int(self.set_size.sum())
@@ -202,6 +204,37 @@ class StackPixels:
             floor,
             complete,
         )
+
+    def _above_peaks(self, wanted: int, work: int) -> tuple[list[Image], float]:
+        """Highest pixels by the maxima of runs of pixels; only runs that reach the floor are read.
+
+        As many pixels reach a score as runs have such a maximum, or more.
+        """
+        units = self.normal_unit.tolist()
+        peaks = over_images(lambda unit: run_maxima(self._normal(unit)), units, work)
+        pooled = _joined(peaks)
+        floor = float(np.partition(pooled, len(pooled) - wanted)[len(pooled) - wanted])
+        found = over_images(
+            lambda i: at_least(high_runs(self._normal(units[i]), peaks[i], floor), floor),
+            range(len(units)),
+            work,
+        )
+        pooled = _joined(found)
+        if len(pooled) > 2 * wanted:
+            # Smooth maps: a run that reaches the floor does so with many pixels.
+            floor = float(np.partition(pooled, len(pooled) - wanted)[len(pooled) - wanted])
+            found = [at_least(own, floor) for own in found]
+        return found, floor
+
+    def _above_sampled(self, depth: float, work: int) -> tuple[list[Image], float]:
+        """Pixels from a cut-off up that a sample of them gives; a deeper one if it is too high."""
+        asked = depth
+        while True:
+            floor = self._cut_off(asked)
+            found = self._selected(floor, work)
+            if floor == -np.inf or sum(map(len, found)) >= depth * work:
+                return found, floor
+            asked *= 2.0
 
     def _selected(self, floor: float, work: int) -> list[Image]:
         return over_images(
@@ -215,12 +248,8 @@ class StackPixels:
 
     def _sets(self, unit: int, floor: float) -> list[Array]:
         image = self.maps.image(unit).ravel()
-        scores = []
-        for positions in self.layout.members(unit):
-            chosen = at_least(image[positions], floor)
-            chosen.sort()
-            scores.append(chosen[::-1].astype(np.float64))
-        return scores
+        members = self.layout.members(unit)
+        return [at_least(image[inside], floor).astype(np.float64) for inside in members]
 
     def _cut_off(self, depth: float) -> float:
         """Score that about the share `depth` of the normal pixels reaches, or more of them."""
@@ -237,6 +266,21 @@ class StackPixels:
         return float(np.partition(sample, len(sample) - above)[len(sample) - above])
 
 
+def run_maxima(scores: Image) -> Image:
+    """Maximum of each run of pixels; the last run may be short. O(n)."""
+    whole = len(scores) // RUN * RUN
+    maxima = scores[:whole].reshape(-1, RUN).max(axis=1)
+    return maxima if whole == len(scores) else np.append(maxima, scores[whole:].max())
+
+
+def high_runs(scores: Image, maxima: Image, floor: float) -> Image:
+    """Pixels of the runs whose maximum reaches `floor`. O(runs + their pixels)."""
+    whole = len(scores) // RUN
+    chosen = scores[: whole * RUN].reshape(-1, RUN)[maxima[:whole] >= floor].ravel()
+    rest = scores[whole * RUN :]
+    return np.concatenate([chosen, rest]) if len(rest) else chosen
+
+
 def at_least(scores: Image, floor: float) -> Image:
     """Scores not below `floor`, whatever their dtype: the floor is rounded down to it. O(n)."""
     if scores.dtype.kind == "b":
@@ -249,11 +293,21 @@ def at_least(scores: Image, floor: float) -> Image:
             limit = scores.dtype.type(floor)
         if float(limit) > floor:
             limit = np.nextafter(limit, scores.dtype.type(-np.inf))
-    if len(scores) <= BLOCK:
-        return np.asarray(scores[scores >= limit])
     # In blocks, so that the comparison's result never leaves the cache.
     blocks = (scores[start : start + BLOCK] for start in range(0, len(scores), BLOCK))
-    return np.concatenate([block[block >= limit] for block in blocks])
+    return np.concatenate([scores[:0], *(block[positions(block >= limit)] for block in blocks)])
+
+
+def positions(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Flat positions of the flags that are set, fast where few are. O(flags)."""
+    flat = flags.ravel()
+    count = int(np.count_nonzero(flat))
+    if count == 0:
+        return np.zeros(0, dtype=np.int64)
+    whole = len(flat) // 8 * 8
+    if flat.ctypes.data % 8 or not flat.flags.writeable:
+        flat = flat.copy()
+    return true_positions(flat[:whole].view(np.uint64), flat.view(np.uint8), count)
 
 
 def _joined(parts: list[Image]) -> Array:

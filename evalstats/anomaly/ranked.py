@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evalstats.anomaly.images import over_images
 from evalstats.anomaly.kernels import (
+    bucket_starts,
     extreme_at_cuts,
     linear_credits,
     linear_slopes,
@@ -29,6 +30,8 @@ SharedRate = Literal["mean", "pooled", "max", "quantile"]
 # What a tail is kept for: resampled images move the bound, seldom beyond this factor.
 MARGIN = 4.0
 DEEPER = 8.0
+# As many starts of buckets as stay in the cache.
+BUCKETS = 2**16
 # Beyond this many pixels a deeper tail would cost more memory than most machines give.
 LARGEST_TAIL = 50_000_000
 
@@ -123,8 +126,11 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
     distinct = np.ascontiguousarray(scores[first])
     work = 20 * sum(map(len, tail.sets))
     sets = range(len(tail.sets))
-    found = over_images(lambda item: slot_counts(tail.sets[item], distinct), sets, work)
-    slots = np.concatenate([np.zeros(0, dtype=np.int64), *(own for own, _ in found)])
+    bucket_start, scale = _buckets(distinct)
+    found = over_images(
+        lambda item: slot_counts(tail.sets[item], distinct, bucket_start, scale), sets, work
+    )
+    slots = np.concatenate([np.zeros(0, dtype=np.int32), *(own for own, _ in found)])
     counts = np.concatenate([np.zeros(0, dtype=np.int32), *(own for _, own in found)])
     offsets = np.concatenate([[0], np.cumsum([len(own) for own, _ in found])]).astype(np.int64)
     is_used = np.zeros(2 * len(distinct) + 1, dtype=bool)
@@ -141,10 +147,21 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
         low=cut_number[used // 2].astype(np.int64),
         high=cut_number[(used + 1) // 2].astype(np.int64),
         offsets=offsets,
-        slots=(np.cumsum(is_used) - 1)[slots].astype(np.int32),
+        slots=(np.cumsum(is_used, dtype=np.int32) - np.int32(1))[slots],
         counts=counts,
         complete=tail.complete,
     )
+
+
+def _buckets(distinct: Array) -> tuple[NDArray[np.int32], float]:
+    """Ranks at which buckets of equal width start, and buckets per unit of the score."""
+    buckets = int(min(max(8 * len(distinct), 1), BUCKETS))
+    with np.errstate(all="ignore"):
+        scale = buckets / (distinct[0] - distinct[-1]) if len(distinct) else 0.0
+    if not 0.0 < scale < np.inf:
+        # One bucket: scores all alike, or further apart than floating point can say.
+        buckets, scale = 1, 0.0
+    return bucket_starts(distinct, float(scale), buckets), float(scale)
 
 
 @dataclass
@@ -219,6 +236,11 @@ class Prepared:
     def pixels(self) -> Pixels:
         """Layout of images and sets."""
         return self.ladders[0].pixels
+
+    def work(self) -> int:
+        """Entries that one evaluation reads."""
+        tails = [tail for ladder in self.ladders if (tail := ladder.level(0)) is not None]
+        return sum(len(tail.owner) + len(tail.slots) for tail in tails)
 
     def reached(self, ladder: Ladder, weights: Array) -> Reached | None:
         """Shares under the weights, from the first tail that reaches all bounds; None if none."""

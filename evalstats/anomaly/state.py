@@ -41,7 +41,7 @@ def recorded_images(columns: Columns, sources: list[Pixels], capacity: int) -> p
         sets: list[list[list[float]]] = [[] for _ in range(columns.n)]
         sizes: list[list[float]] = [[] for _ in range(columns.n)]
         for unit, size, own in zip(pixels.set_unit, pixels.set_size, tail.sets, strict=True):
-            sets[unit].append(own.tolist())
+            sets[unit].append(np.sort(own)[::-1].tolist())
             sizes[unit].append(float(size))
         tables.append(
             pl.DataFrame(

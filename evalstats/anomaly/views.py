@@ -111,6 +111,35 @@ def image_scores(estimator: "AUPIMO") -> pl.DataFrame:
     return pl.concat(frames)
 
 
+def compare_images(
+    estimator: "AUPIMO", protocol: str, test: str, options: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Paired tests of the image scores, in each group and for each pair of bounds."""
+    from evalstats.results.model_ranks import rank_models
+
+    names = {"two-sided": "evalstats", "aupimo-paper": "aupimo-paper"}
+    if protocol not in names:
+        raise InputError(f"protocol={protocol!r}: choose 'two-sided' or 'aupimo-paper'")
+    columns = estimator._fitted_columns()
+    if columns.weight is not None or columns.cluster is not None:
+        raise InputError(
+            "compare_images takes images as independent and alike: with sample_weight or cluster "
+            "use estimate_.compare"
+        )
+    if len(columns.model_names) < 2:
+        raise InputError("compare_images needs at least 2 models")
+    scores = image_scores(estimator).filter("anomalous")
+    keys = [key for key in ("group", "fpr_bounds") if key in scores.columns]
+    shown = [key for key in keys if key == "group" or scores[key].n_unique() > 1]
+    frames = []
+    for labels, part in scores.group_by(keys, maintain_order=True):
+        ranks = rank_models(part, unit="image")
+        pairs = ranks.pairwise(test, protocol=names[protocol], **options)
+        known = dict(zip(keys, labels, strict=True))
+        frames.append(pairs.select(*(pl.lit(known[key]).alias(key) for key in shown), pl.all()))
+    return pl.concat(frames)
+
+
 def scores_of_model(estimator: "AUPIMO", model: str | None) -> pl.DataFrame:
     """Scores of one model, where it is clear which."""
     frame = image_scores(estimator)

@@ -100,9 +100,9 @@ class CrossFitted(BaseEstimator, ABC):  # type: ignore[misc]
         X: ArrayLike,
         y: ArrayLike,
         *,
+        sample_weight: ArrayLike | None = None,
         cluster: ArrayLike | None = None,
         n_folds: int = 5,
-        sample_weight: ArrayLike | None = None,
         rng: RandomSource = 0,
     ) -> NDArray[Any]:
         """Result for each row, learned from the rows of the other folds only.

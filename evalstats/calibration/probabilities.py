@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from evalstats.data.columns import Column, Columns, Role
 from evalstats.data.validation import binary_labels, class_labels, finite_scores, row_sums_to_one
-from evalstats.errors import InputError
+from evalstats.errors import InputError, warn
 from evalstats.estimator import Estimator
+from evalstats.inference.methods import Bootstrap
 
 Array = NDArray[np.float64]
 Target = Literal["positive", "top_label", "classwise"]
@@ -60,6 +61,16 @@ class ProbabilityEstimator(Estimator):
     def _check_params(self) -> None:
         super()._check_params()
         require_option("target", self.target, ("positive", "top_label", "classwise"))
+
+    def _columns(self, arguments: Mapping[str, object], **shared: object) -> Columns:
+        if isinstance(self.inference, Bootstrap) and self.inference.stratify == "y_true":
+            warn(
+                "fixed-base-rate",
+                "stratify='y_true' fixes the base rate, which calibration is about; where rows "
+                "were sampled by class (case-control), calibration is not identified at all",
+                stacklevel=5,
+            )
+        return super()._columns(arguments, **shared)
 
     def _active_roles(self) -> tuple[Role, ...]:
         labels, probabilities = type(self).roles

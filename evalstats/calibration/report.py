@@ -1,5 +1,6 @@
 """Calibration before and after recalibration, in one call."""
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,7 @@ class RecalibrationReport:
         Returns
         -------
         polars.DataFrame
-            As :meth:`Estimate.compare`, with ``metric`` and ``method``.
+            As :meth:`evalstats.Estimate.compare`, with ``metric`` and ``method``.
         """
         frames = [estimate.compare(BEFORE, adjust=adjust) for estimate in self.estimates.values()]
         return pl.concat(frames).rename({"model": "method"})
@@ -105,7 +106,7 @@ class RecalibrationReport:
         ax : matplotlib Axes, optional
             Draw all curves over each other here.
         **options
-            As in :meth:`ReliabilityDiagram.plot`.
+            As in :meth:`evalstats.ReliabilityDiagram.plot`.
 
         Returns
         -------
@@ -237,9 +238,12 @@ def recalibration_report(
             rng=rng,
         )
     estimates = {}
-    for metric in _metrics(forecast, n_bins, inference, level):
-        metric.fit(outcome, given, sample_weight=weight, cluster=clusters)  # type: ignore[attr-defined]
-        estimates[metric.metric] = metric.estimate_
+    with warnings.catch_warnings():
+        # The calibration error, at which this warning points, stands beside the score.
+        warnings.filterwarnings("ignore", r"\[cancelling-errors\]")
+        for metric in _metrics(forecast, n_bins, inference, level):
+            metric.fit(outcome, given, sample_weight=weight, cluster=clusters)  # type: ignore[attr-defined]
+            estimates[metric.metric] = metric.estimate_
     return RecalibrationReport(given, estimates, outcome, weight, clusters)
 
 

@@ -66,8 +66,8 @@ def smooth_calibration_error(
 
     Notes
     -----
-    The error is the integral over t of |E[(y - p) K(p, t)]| with a Gaussian kernel K reflected at
-    0 and 1 (Blasiok and Nakkiran 2023, section 4). Residuals are spread on a mesh of 8,192 cells
+    The error is the integral over t of ``|E[(y - p) K(p, t)]|`` with a Gaussian kernel K reflected
+    at 0 and 1 (Blasiok and Nakkiran 2023, section 4). Residuals are spread on a mesh of 8,192 cells
     once; reflected smoothing multiplies its cosine transform, so a bandwidth costs one transform
     whatever n is. O(n) in all.
 

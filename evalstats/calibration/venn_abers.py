@@ -45,10 +45,10 @@ class VennTable:
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         """Values p0 and p1 of each forecast. O(n log k)."""
-        return (
-            self.low[np.searchsorted(self.score, x, side="right")],
-            self.high[np.searchsorted(self.score, x, side="left")],
-        )
+        place = np.searchsorted(self.score, x, side="left")
+        # Equal scores are the only difference between the two sides of a search.
+        known = self.score[np.minimum(place, len(self.score) - 1)] == x
+        return self.low[place + known], self.high[place]
 
 
 class VennABERS(Recalibrator):

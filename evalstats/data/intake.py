@@ -325,11 +325,7 @@ def _complete_rows(
         if missing is None:
             continue
         if nan_policy == "raise":
-            count = int(missing.sum())
-            raise InputError(
-                f"{label} has {count} missing value{'s' if count > 1 else ''} "
-                f"(first in row {int(np.argmax(missing))}): remove them or pass nan_policy='omit'"
-            )
+            raise missing_values(label, int(missing.sum()), int(np.argmax(missing)))
         incomplete = missing if incomplete is None else incomplete | missing
     if incomplete is None:
         return None
@@ -338,6 +334,14 @@ def _complete_rows(
         raise InputError("every row has a missing value: nothing is left under nan_policy='omit'")
     warn("rows-dropped", f"{n - len(keep)} of {n} rows have missing values and were left out")
     return keep
+
+
+def missing_values(label: str, count: int, first: int) -> InputError:
+    """Error about rows with missing values, for estimators that look for them later."""
+    return InputError(
+        f"{label} has {count} missing value{'s' if count > 1 else ''} "
+        f"(first in row {first}): remove them or pass nan_policy='omit'"
+    )
 
 
 def _validated_weight(column: Column) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.inference.simultaneous import SIMULATION_KEY
+from evalstats.kernels.products import tall_product
 
 Array = NDArray[np.float64]
 N_DRAWS = 4_000
@@ -75,7 +76,8 @@ def norm_confidence_curve(
 
 def _noise(covariance: Array, normals: Array) -> Array:
     roots, vectors = np.linalg.eigh(covariance)
-    return np.asarray(normals @ (vectors * np.sqrt(np.clip(roots, 0.0, None))).T)
+    factor = np.ascontiguousarray(vectors * np.sqrt(np.clip(roots, 0.0, None)))
+    return tall_product(normals, factor)
 
 
 def _smaller(mean: Array, error: Array) -> Array:
@@ -84,6 +86,8 @@ def _smaller(mean: Array, error: Array) -> Array:
         largest = np.nanmax(np.where(error > 0, np.abs(mean) / error, np.nan), initial=0.0)
     thresholds = largest * np.linspace(1.0, 0.0, N_SMALLER, endpoint=False)
     shrunk = np.sign(mean) * np.clip(np.abs(mean) - thresholds[:, np.newaxis] * error, 0.0, None)
+    # What round-off leaves of the largest is no mean either.
+    shrunk[0] = 0.0
     return np.asarray(shrunk)
 
 

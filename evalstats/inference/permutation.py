@@ -62,3 +62,39 @@ def paired_swap_test(
     else:
         exceed = values <= observed + SLACK
     return observed, float((1 + exceed.sum()) / (len(values) + 1))
+
+
+def permuted_statistics(
+    statistic: Callable[[NDArray[np.int64]], float],
+    n: int,
+    n_resamples: int,
+    rng: RandomSource,
+    work: int,
+) -> NDArray[np.float64]:
+    """Statistic under random permutations of n rows, each from a stream of its own.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes a permutation of 0..n-1.
+    n, n_resamples : int
+        Number of rows and of permutations.
+    rng : int, SeedSequence, Generator or None
+        Source of the key.
+    work : int
+        Row operations of one evaluation, which decide whether threads pay.
+
+    Returns
+    -------
+    float64 array (n_resamples,)
+        Values that depend neither on the number of threads nor on the order of the work.
+    """
+    if int(n_resamples) != n_resamples or n_resamples < 1:
+        raise InputError(f"n_resamples must be a positive integer, not {n_resamples!r}")
+    key = random_key(rng)
+
+    def drawn(replicate: int) -> float:
+        bits = np.random.Generator(np.random.Philox(np.random.SeedSequence((*key, replicate))))
+        return statistic(bits.permutation(n))
+
+    return np.array(parallel_map(drawn, list(range(int(n_resamples))), work * int(n_resamples)))

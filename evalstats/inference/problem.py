@@ -49,6 +49,8 @@ class Problem:
     truth : float64 array (k,) or None
         The statistic of the data seen as a population, where that is not the estimate because the
         estimator corrects a bias of finite samples; replicates scatter around it.
+    work : int
+        Operations of one evaluation, where they are more than one per row.
     blank_undefined : bool
         Terms that are undefined in more than a few replicates get no standard error, instead of
         being refused or of costing the other terms their replicates.
@@ -59,6 +61,7 @@ class Problem:
     value: NDArray[np.float64]
     independent_parts: bool
     truth: NDArray[np.float64] | None = None
+    work: int = 0
     blank_undefined: bool = False
 
     @property

@@ -65,7 +65,8 @@ def bootstrap_replicates(
             problem, method, key, range(start, min(start + CHUNK, total)), studentized
         )
 
-    results = _run(chunk, list(range(0, total, CHUNK)), problem.units.n_rows * total, method.n_jobs)
+    work = max(problem.units.n_rows, problem.work) * total
+    results = _run(chunk, list(range(0, total, CHUNK)), work, method.n_jobs)
     replicates = np.concatenate([values for values, _ in results])
     covariances = [block for _, block in results if block is not None]
     return replicates, np.concatenate(covariances) if covariances else None
@@ -118,7 +119,7 @@ def jackknife_values(problem: Problem, members: NDArray[np.int64]) -> NDArray[np
             unit_weight[unit] = 1.0
         return np.stack(values)
 
-    work = len(members) * units.n_rows
+    work = len(members) * max(units.n_rows, problem.work)
     return np.concatenate(_run(chunk, list(range(0, len(members), CHUNK)), work, None))
 
 

@@ -21,3 +21,20 @@ def largest_pair_deviations(
                     top = max(top, ratio)
         largest[draw] = top
     return largest
+
+
+@kernel
+def pair_sums_within(values: NDArray[np.float64], limit: float) -> int:
+    """Number of pairs with a sum of at most `limit`; values ascend and pair with themselves too.
+
+    O(n): as the first value grows, the last one that fits moves down.
+    """
+    count = 0
+    last = values.size - 1
+    for first in range(values.size):
+        while last >= first and values[first] + values[last] > limit:
+            last -= 1
+        if last < first:
+            break
+        count += last - first + 1
+    return count

@@ -174,15 +174,19 @@ def fit_temperature(
 
     mass = _weights(score, weight)
     if score.ndim == 1:
+        # Of two classes with the logits -half and half.
         half = logit(score) / 2.0
-        logits = np.column_stack([-half, half])
+        own, largest = np.where(label, half, -half), np.abs(half)
     else:
         logits = np.log(_inside(score))
-    rows = np.arange(len(logits))
-    own = logits[rows, label.astype(np.int64)]
+        own = logits[np.arange(len(logits)), label.astype(np.int64)]
+        largest = logits.max(axis=1)
 
     def derivative(inverse: float) -> float:
-        expected = (softmax(logits * inverse) * logits).sum(axis=1)
+        if score.ndim == 1:
+            expected = half * np.tanh(half * inverse)
+        else:
+            expected = (softmax(logits * inverse) * logits).sum(axis=1)
         return float(mass @ (expected - own))
 
     if derivative(0.0) >= 0.0:
@@ -190,7 +194,7 @@ def fit_temperature(
             "y_prob is no better than uniform probabilities on these rows: no finite temperature "
             "helps; check the labels (and pos_label)"
         )
-    right = (own == logits.max(axis=1)) | (mass == 0.0)
+    right = (own == largest) | (mass == 0.0)
     upper = 1.0
     while derivative(upper) < 0.0 and upper < 1e6:
         upper *= 2.0
@@ -206,7 +210,7 @@ def fit_isotonic(score: Array, positive: Mask, weight: Array | None = None) -> I
     """Non-decreasing least-squares fit, ties pooled, linear between the corners. O(n log n)."""
     mass = _weights(score, weight)
     used = np.flatnonzero(mass > 0.0)
-    order = used[np.argsort(score[used], kind="stable")]
+    order = used[np.argsort(score[used])]
     x = np.asarray(score, dtype=np.float64)[order]
     last = np.append(x[1:] != x[:-1], True)
     weights, total, end = pool_adjacent_violators(

@@ -3,7 +3,7 @@
 import inspect
 import re
 import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -27,6 +27,7 @@ class Choice(NamedTuple):
     annotation: Any
     default: Any
     is_label: bool = False
+    parse: Callable[[Any], Any] | None = None
 
 
 def estimator_command(estimator: type[Estimator]) -> Callable[..., None]:
@@ -108,7 +109,12 @@ def _choice(name: str, hint: Any, default: Any) -> Choice | None:
         return Choice(
             options | None if default is None else options,
             None if default is None else options(str(default)),
+            parse=None if all(isinstance(word, str) for word in words) else _one_of(words),
         )
+    if float in plain and any(get_origin(member) is Literal for member in plain):
+        return Choice(str, default, parse=_word_or_number)
+    if Sequence[float] in plain and optional:
+        return Choice(list[float] | None, default)
     if len(plain) != 1:
         return None
     kind = plain[0]
@@ -119,6 +125,19 @@ def _choice(name: str, hint: Any, default: Any) -> Choice | None:
     if kind in (bool, int, float, str):
         return Choice(kind | None if optional else kind, default)
     return None
+
+
+def _one_of(words: list[Any]) -> Callable[[str], Any]:
+    """Turn the text of an option back into the member of a Literal that it stands for."""
+    meant = {str(word): word for word in words}
+    return lambda text: meant[text]
+
+
+def _word_or_number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _union_members(hint: Any) -> tuple[Any, ...]:
@@ -247,7 +266,7 @@ def _several_valued(estimator: type[Estimator]) -> set[str]:
     names += [
         name
         for name, choice in constructor_choices(estimator).items()
-        if choice.annotation == list[str] | None
+        if choice.annotation in (list[str] | None, list[float] | None)
     ]
     return {f"--{name.replace('_', '-')}" for name in [*names, "by"]}
 

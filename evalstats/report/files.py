@@ -122,6 +122,13 @@ def _scan_json(path: Path) -> pl.LazyFrame:
     ).lazy()
 
 
+def _scan_npz(path: Path) -> pl.LazyFrame:
+    """Arrays of trajectory forecasts, one row per agent."""
+    from evalstats.trajectory.frames import frame_from_npz
+
+    return frame_from_npz(path).lazy()
+
+
 READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".parquet": pl.scan_parquet,
     ".csv": _scan_csv,
@@ -132,4 +139,5 @@ READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".feather": _scan_arrow,
     ".ipc": _scan_arrow,
     ".json": _scan_json,
+    ".npz": _scan_npz,
 }

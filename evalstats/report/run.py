@@ -73,7 +73,12 @@ class Request:
         suffix = "" if out is None else out.suffix.lower()
         return cls(
             file=values["file"],
-            parameters={name: _constructor_value(values[name]) for name in choices},
+            parameters={
+                name: _constructor_value(values[name])
+                if choice.parse is None
+                else choice.parse(values[name])
+                for name, choice in choices.items()
+            },
             label_parameters=tuple(name for name, choice in choices.items() if choice.is_label),
             arguments=arguments,
             bootstrap=values["bootstrap"],

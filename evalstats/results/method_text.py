@@ -1,11 +1,13 @@
 """The sentence for the methods section."""
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from evalstats.data.columns import Columns
 from evalstats.inference.methods import Analytic, Bootstrap, Inference, Jackknife
 
 
+@cache
 def package_version() -> str:
     """Version of the installed distribution."""
     try:

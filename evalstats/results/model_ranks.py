@@ -106,7 +106,7 @@ class ModelRanks:
         Returns
         -------
         polars.DataFrame
-            See :func:`evalstats.inference.rank_tests.pairwise_tests`.
+            See ``evalstats.inference.rank_tests.pairwise_tests``.
         """
         if protocol not in rank_tests.PROTOCOLS:
             raise InputError(f"protocol={protocol!r}: choose 'evalstats' or 'aupimo-paper'")
@@ -135,12 +135,36 @@ class ModelRanks:
         )
 
     def friedman(self, *, level: float = 0.95) -> block_tests.Friedman:
-        """Friedman's test over the means of blocks; without blocks every unit is a block."""
+        """Friedman's test over the means of blocks; without blocks every unit is a block.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Level of the critical difference.
+
+        Returns
+        -------
+        Friedman
+            Statistics, p-values and Nemenyi's critical difference.
+        """
         require_level(level)
         return block_tests.friedman_test(self._block_values(), level=level)
 
     def post_hoc(self, test: str = "nemenyi", *, adjust: str | None = "holm") -> pl.DataFrame:
-        """Tests after Friedman's ("nemenyi" or "conover") of all pairs of models."""
+        """Tests of all pairs of models after Friedman's.
+
+        Parameters
+        ----------
+        test : {"nemenyi", "conover"}
+            Studentized range of average ranks, or t of rank sums with the pooled variance.
+        adjust : {"holm", "bonferroni", "bh", "by"} or None
+            Adjustment of Conover's p-values; Nemenyi's hold for all pairs together.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per pair with ``statistic``, ``p_value`` and ``p_adjusted``.
+        """
         return block_tests.post_hoc_tests(
             self._block_values(),
             list(self.models),
@@ -153,6 +177,15 @@ class ModelRanks:
         self, *, n_resamples: int = 2000, level: float = 0.95, rng: RandomSource = 0
     ) -> pl.DataFrame:
         """Mean of block means and its paired differences, by a bootstrap of blocks and units.
+
+        Parameters
+        ----------
+        n_resamples : int, default 2000
+            Number of replicates.
+        level : float, default 0.95
+            Confidence level of the percentile intervals.
+        rng : int, SeedSequence, Generator or None, default 0
+            Source of randomness.
 
         Returns
         -------
@@ -187,7 +220,20 @@ class ModelRanks:
         )
 
     def plot(self, *, level: float = 0.95, ax: "Axes | None" = None) -> "Axes":
-        """Average-rank diagram with Nemenyi's critical difference."""
+        """Average-rank diagram with Nemenyi's critical difference.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Level of the critical difference.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+        """
         from evalstats.results.rank_display import plot_average_ranks
 
         require_level(level)

@@ -11,7 +11,6 @@ from evalstats.results.layout import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 column_width = 3.4
 page_width = 7.0
@@ -154,7 +153,7 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(literal(line.rstrip()) for line in lines)
 
 
-def write_legend(axes: "Axes", lines: "Sequence[Line2D]", labels: Sequence[str]) -> None:
+def write_legend(axes: "Axes", lines: "Sequence[Any]", labels: Sequence[str]) -> None:
     """Legend below the axis label, where no curve can run through it."""
     from matplotlib.transforms import ScaledTranslation
 

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import wilcoxon
 
 import evalstats as es
 from evalstats.anomaly.files import ImageFiles, pair_folders, read_image
@@ -225,3 +226,59 @@ def test_frames_are_polars(rng):
     pimo = fitted(maps, masks)
     for frame in (pimo.image_scores(), pimo.curves(), pimo.diagnostics(), pimo.companions()):
         assert isinstance(frame, pl.DataFrame)
+
+
+class TestCompareImages:
+    def models(self, rng, n=60):
+        maps, masks = stack(rng, n)
+        other = maps + 0.7 * rng.normal(size=maps.shape)
+        return {"a": maps, "b": other, "c": other + 0.5 * rng.normal(size=maps.shape)}, masks
+
+    def test_signed_ranks_of_the_scores(self, rng):
+        maps, masks = self.models(rng)
+        pairs = fitted(maps, masks).compare_images()
+        assert pairs.select("model", "reference").rows() == [("a", "b"), ("a", "c"), ("b", "c")]
+        anomalous = masks.any(axis=(1, 2))
+        scores = {m: es.aupimo(masks, maps[m], fpr_bounds=BOUNDS)[anomalous] for m in maps}
+        difference = scores["a"] - scores["b"]
+        row = pairs.row(0, named=True)
+        expected = wilcoxon(difference, zero_method="wilcox", method=row["method"])
+        assert row["p_value"] == pytest.approx(expected.pvalue, rel=1e-12)
+        assert row["estimate"] == pytest.approx(difference.mean(), rel=1e-12)
+        first, second = np.triu_indices(len(difference))
+        assert row["shift"] == np.median((difference[first] + difference[second]) / 2)
+        assert row["wins"] == (difference > 0).sum()
+        assert row["losses"] == (difference < 0).sum()
+        p = pairs["p_value"].to_numpy()
+        holm = np.minimum(np.maximum.accumulate(np.sort(p) * [3, 2, 1]), 1)
+        np.testing.assert_allclose(np.sort(pairs["p_adjusted"].to_numpy()), holm, rtol=1e-12)
+
+    def test_published_protocol(self, rng):
+        maps, masks = self.models(rng)
+        pimo = fitted(maps, masks)
+        ours = pimo.compare_images(protocol="aupimo-paper")
+        frame = pimo.image_scores().filter("anomalous")
+        direct = es.rank_models(frame, unit="image").pairwise(protocol="aupimo-paper")
+        assert ours.equals(direct)
+        assert ours["alternative"].unique().to_list() == ["greater"]
+
+    def test_each_group_and_pair_of_bounds_is_tested_alone(self, rng):
+        maps, masks = self.models(rng)
+        group = np.repeat(["x", "y"], 30)
+        pairs = fitted(maps, masks, by=group, fpr_bounds=[BOUNDS, (0.1, 1.0)]).compare_images()
+        assert pairs.height == 3 * 2 * 2
+        rows = group == "y"
+        part = {name: own[rows] for name, own in maps.items()}
+        alone = fitted(part, masks[rows]).compare_images()
+        own = pairs.filter(group="y", fpr_bounds="0.01 to 0.3").drop("group", "fpr_bounds")
+        assert own.equals(alone)
+
+    def test_refusals(self, rng):
+        maps, masks = self.models(rng)
+        with pytest.raises(es.InputError, match="choose 'two-sided' or 'aupimo-paper'"):
+            fitted(maps, masks).compare_images(protocol="paper")
+        with pytest.raises(es.InputError, match="at least 2 models"):
+            fitted(maps["a"], masks).compare_images()
+        weighted = fitted(maps, masks, sample_weight=np.arange(60) + 1)
+        with pytest.raises(es.InputError, match=r"use estimate_\.compare"):
+            weighted.compare_images()

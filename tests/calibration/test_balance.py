@@ -188,3 +188,10 @@ def test_several_classes_and_groups(rng):
 def test_constant_contributions_warn():
     with pytest.warns(es.EvalstatsWarning, match=r"\[degenerate-variance\]"):
         es.BalanceScore().fit([1, 0, 1], [1.0, 0.0, 1.0])
+
+
+def test_resampling_within_classes_warns(rng):
+    p = rng.random(60)
+    method = es.Bootstrap(20, stratify="y_true", rng=0)
+    with pytest.warns(es.EvalstatsWarning, match=r"\[fixed-base-rate\]"):
+        es.BalanceScore(inference=method).fit(rng.random(60) < p, p)

@@ -55,6 +55,28 @@ def test_published_confidences(reference, published, test):
 
 def test_holm_within_data_sets(published):
     assert (published.pairwise(zero=1e-3)["p_adjusted"] < 0.05).sum() == 1676
+    assert (published.pairwise()["p_adjusted"] < 0.05).sum() == 1688
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 50, 121])
+def test_hodges_lehmann_is_the_median_of_all_pairs(rng, n):
+    first, second = np.triu_indices(n)
+    for values in (
+        rng.normal(size=n),
+        rng.integers(-2, 3, n).astype(np.float64),
+        np.zeros(n),
+        rng.normal(size=n) ** 3 * 1e-300,
+        np.where(rng.random(n) < 0.7, 0.0, rng.normal(size=n)),
+    ):
+        naive = np.median((values[first] + values[second]) / 2)
+        assert rank_tests.hodges_lehmann(values) == naive
+
+
+def test_hodges_lehmann_of_many_units(rng):
+    half = np.abs(rng.normal(size=50_000))
+    # Symmetric about 3 by construction, and 5e9 pairs would take 40 GB.
+    shift = rank_tests.hodges_lehmann(np.concatenate([3 + half, 3 - half]))
+    assert shift == pytest.approx(3, abs=1e-9)
 
 
 def test_published_friedman(published):

@@ -1,0 +1,125 @@
+"""Discontinuity designs: whole analyses, a large file, and rdrobust on scalar outcomes."""
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import evalstats as es
+from benchmarks.harness import Contest, benchmark
+from evalstats.discontinuity.options import Method
+
+Array = NDArray[np.float64]
+
+UNITS, DRAWS, B = 500, 100, 999
+MANY_UNITS = 10**5
+SCALARS = 1000
+WINDOW = 0.5
+
+
+def sample(n: int, draws: int) -> tuple[Array, Array]:
+    """Running variable and draws of n units."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, n)
+    location = x + (x >= 0) + rng.normal(0, 0.3, n)
+    return x, location[:, np.newaxis] + rng.normal(size=(n, draws))
+
+
+def whole_analysis(method: Method) -> Callable[[], float]:
+    """Quantiles, bandwidth, fit, band and both tests."""
+    x, draws = sample(UNITS, DRAWS)
+    rdd = es.DistributionRDD(method=method)
+
+    def analyse() -> float:
+        drawn = rdd.fit(x, draws).multiplier_bootstrap(B)
+        drawn.tests()
+        return drawn.critical_value()
+
+    return analyse
+
+
+@benchmark("Distribution-valued RD, Fréchet: fit, band, tests", size=UNITS, max_seconds=0.015)
+def frechet() -> Contest:
+    """500 units of 100 draws, 99 quantiles, 999 multipliers."""
+    return Contest(ours=whole_analysis("frechet"))
+
+
+@benchmark("Distribution-valued RD, per quantile: fit, band, tests", size=UNITS, max_seconds=0.04)
+def per_quantile() -> Contest:
+    """A window for each quantile."""
+    return Contest(ours=whole_analysis("local_polynomial"))
+
+
+@benchmark(
+    "Distribution-valued RD from a file of 10^7 draws", size=MANY_UNITS, max_seconds=5.0, runs=3
+)
+def large_file() -> Contest:
+    """10^5 units of 100 draws in a parquet file."""
+    x, draws = sample(MANY_UNITS, DRAWS)
+    path = Path(tempfile.mkdtemp()) / "draws.parquet"
+    pl.DataFrame(
+        {
+            "unit": np.repeat(np.arange(MANY_UNITS), DRAWS),
+            "x": np.repeat(x, DRAWS),
+            "y": draws.ravel(),
+        }
+    ).write_parquet(path)
+
+    def analyse() -> float:
+        rdd = es.DistributionRDD().fit("x", "y", "unit", data=pl.scan_parquet(path))
+        return rdd.multiplier_bootstrap(B).critical_value()
+
+    return Contest(ours=analyse)
+
+
+def conventional(y: Array, x: Array) -> float:
+    """Rdrobust's conventional estimate, which comes with its default standard errors."""
+    from rdrobust import rdrobust
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = rdrobust(y, x, h=WINDOW, b=WINDOW, p=1)
+    return float(fitted.coef.iloc[0, 0])
+
+
+@benchmark("RD at a fixed bandwidth, one number per unit", peer="rdrobust", size=SCALARS, runs=15)
+def scalar() -> Contest:
+    """Estimate of order 1 with its standard error, through the public interface of both."""
+    x, draws = sample(SCALARS, 1)
+    y = draws[:, 0]
+    rdd = es.DistributionRDD(p=1, bandwidth=WINDOW)
+
+    def ours() -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return float(rdd.fit(x, y).estimate_.value[0])
+
+    return Contest(ours=ours, theirs=lambda: conventional(y, x))
+
+
+@benchmark(
+    "RD at a fixed bandwidth, 99 quantiles",
+    peer="rdrobust per quantile (one of them x 99)",
+    size=SCALARS,
+    min_ratio=20.0,
+    runs=15,
+)
+def quantiles() -> Contest:
+    """All quantiles with their joint covariance, against one call for each."""
+    x, draws = sample(SCALARS, DRAWS)
+    grid = np.arange(1, 100) / 100
+    rows = np.quantile(draws, grid, axis=1).T.copy()
+    rdd = es.DistributionRDD(
+        p=1, bandwidth=WINDOW, method="local_polynomial", outcome_form="quantiles"
+    )
+
+    def ours() -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return float(rdd.fit(x, rows).estimate_.value[49])
+
+    return Contest(ours=ours, theirs=lambda: conventional(rows[:, 49], x), peer_scale=99.0)

@@ -1,0 +1,1 @@
+"""Distance-covariance fairness: how far predictions depend on several protected attributes."""

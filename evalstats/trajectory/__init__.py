@@ -1,0 +1,1 @@
+"""Probabilistic trajectory forecasts: AMD, AMV, displacement errors and proper scores."""
