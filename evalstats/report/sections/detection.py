@@ -63,7 +63,10 @@ def detectors() -> Section:
             Table(
                 "detection-influence",
                 "Categories that move AP-Pool most (with minus without the category)",
-                pooled.category_influence().group_by("model", maintain_order=True).head(4),
+                pooled.category_influence()
+                .group_by("model", maintain_order=True)
+                .head(4)
+                .rename({"influence": "estimate", "n_objects": "n"}),
             ),
         ),
         figures=(
