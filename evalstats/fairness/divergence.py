@@ -63,7 +63,7 @@ def jensen_shannon_divergence(
     >>> import evalstats as es
     >>> score = [0.1, 0.2, 0.3, 0.8, 0.9, 1.0]
     >>> round(es.jensen_shannon_divergence(score, ["a", "a", "a", "b", "b", "b"]), 4)
-    0.7788
+    0.8958
     """
     values, codes = _grouped(prediction, group)
     if weights not in ("proportion", "equal"):

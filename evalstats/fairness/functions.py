@@ -66,7 +66,7 @@ def distance_covariance_squared(
     >>> import evalstats as es
     >>> price = [1.0, 2.0, 1.5, 3.0, 2.5, 4.0]
     >>> round(es.distance_covariance_squared(price, [0, 0, 0, 1, 1, 1]), 4)
-    0.4875
+    0.3333
     """
     first, second = _blocks([x, y], ("x", "y"))
     weights = _weights(sample_weight, len(first), estimator)

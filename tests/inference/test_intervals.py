@@ -134,8 +134,13 @@ def test_bias_corrected_interval_is_centred_on_the_estimate_minus_its_bias():
     np.testing.assert_allclose(low, [0.21, 0.0], atol=1e-15)
     np.testing.assert_allclose(high, [0.29, 0.02], atol=1e-15)
     low, high = intervals.bias_corrected_interval(value, error, bias, np.array([2.0]), "logit")
-    centre = np.log(0.25 / 0.75)
-    spread = 0.02 / (0.25 * 0.75)
+    # Symmetric where that fits into (0, 1), on the logit scale where it does not.
+    np.testing.assert_allclose([low[0], high[0]], [0.21, 0.29], rtol=1e-12)
+    np.testing.assert_allclose([low[1], high[1]], [0.0, 0.02], atol=1e-15)
+    near = np.array([0.05])
+    low, high = intervals.bias_corrected_interval(
+        near, np.array([0.02]), np.array([0.02]), np.array([2.0]), "logit"
+    )
+    centre, spread = np.log(0.03 / 0.97), 0.02 / (0.03 * 0.97)
     expected = 1 / (1 + np.exp(-(centre + np.array([-2.0, 2.0]) * spread)))
     np.testing.assert_allclose([low[0], high[0]], expected, rtol=1e-12)
-    np.testing.assert_allclose([low[1], high[1]], [0.0, 0.02], atol=1e-15)
