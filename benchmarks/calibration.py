@@ -33,9 +33,7 @@ def error_torchmetrics() -> Contest:
     labels, probabilities = torch.from_numpy(y_true), torch.from_numpy(y_prob)
     return Contest(
         ours=lambda: es.ece(y_true, y_prob),
-        theirs=lambda: float(
-            binary_calibration_error(probabilities, labels, n_bins=15, validate_args=False)
-        ),
+        theirs=lambda: float(binary_calibration_error(probabilities, labels, n_bins=15)),
     )
 
 
@@ -70,7 +68,7 @@ def one_pass_peers() -> Contest:
     labels, probabilities = torch.from_numpy(y_true), torch.from_numpy(y_prob)
 
     def theirs() -> list[float]:
-        ece = binary_calibration_error(probabilities, labels, n_bins=15, validate_args=False)
+        ece = binary_calibration_error(probabilities, labels, n_bins=15)
         accuracy = ((y_prob >= 0.5) == y_true).mean()
         balance = accuracy - np.maximum(y_prob, 1.0 - y_prob).mean()
         return [float(ece), brier_score_loss(y_true, y_prob), float(balance)]
@@ -90,7 +88,7 @@ def one_pass_packages() -> Contest:
     labels, probabilities = torch.from_numpy(y_true), torch.from_numpy(y_prob)
 
     def theirs() -> float:
-        binary_calibration_error(probabilities, labels, n_bins=15, validate_args=False)
+        binary_calibration_error(probabilities, labels, n_bins=15)
         ECE(15).measure(y_prob, y_true)
         calibration_curve(y_true, y_prob, n_bins=15)
         return float(brier_score_loss(y_true, y_prob))

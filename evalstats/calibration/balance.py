@@ -165,7 +165,7 @@ class BalanceScore(MeanScore):
 
         Given calibrated forecasts and independent rows, the number of correct predictions is a sum
         of Bernoulli variables with the stated confidences. Without weights and up to 5,000 rows
-        the p-value is that of this Poisson-binomial distribution; with weights or more rows it is
+        the p-value is the mid-p of this Poisson-binomial law; with weights or more rows it is
         normal with the exact variance. Clustered rows are not independent: they get the t test of
         a mean over clusters.
 

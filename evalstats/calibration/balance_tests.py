@@ -65,7 +65,9 @@ def null_row(events: Events, weights: Array, weighted: bool) -> NullRow:
     if exact:
         count = stats.poisson_binom(confidence)
         n_correct = int(correct.sum())
-        tails = min(count.cdf(n_correct), count.sf(n_correct - 1))
+        # Mid-p: half of the observed count's probability, or the test would be conservative.
+        own = 0.5 * count.pmf(n_correct)
+        tails = min(count.cdf(n_correct - 1), count.sf(n_correct)) + own
         p_value = float(min(1.0, 2.0 * tails))
     elif deviation > 0:
         p_value = float(2.0 * stats.norm.sf(abs(statistic)))
@@ -76,7 +78,9 @@ def null_row(events: Events, weights: Array, weighted: bool) -> NullRow:
         "estimate": score / float(weights.sum()),
         "statistic": statistic,
         "p_value": p_value,
-        "method": "Poisson-binomial" if exact or deviation == 0 else "normal, exact variance",
+        "method": "Poisson-binomial, mid-p"
+        if exact or deviation == 0
+        else "normal, exact variance",
         "n": int(present.sum()),
     }
 

@@ -9,7 +9,7 @@ from evalstats.calibration.balance import BalanceScore
 from evalstats.calibration.binned_error import Norm, plugin_error
 from evalstats.calibration.binning import Binning, Convention, Edges, Rule, make_bins
 from evalstats.calibration.calibration_error import CalibrationError
-from evalstats.calibration.point import one_pass
+from evalstats.calibration.point import one_pass, one_pass_of_arrays
 from evalstats.calibration.probabilities import Target, model_events
 
 Array = NDArray[np.float64]
@@ -78,9 +78,14 @@ def calibration_error(
         pos_label=pos_label,
         labels=labels,
     )
-    columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
     plain = bin_edges is None and estimator.rule == Rule(n_bins=n_bins) and not debias
-    if plain and columns.extra["classes"] is None and target != "top_label":
+    plain = plain and target == "positive" and norm in (1, 2, "max")
+    if plain and sample_weight is None and pos_label is None:
+        sums = one_pass_of_arrays(y_true, y_prob, n_bins)
+        if sums is not None:
+            return plugin_error(sums.bins, norm)
+    columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
+    if plain:
         return plugin_error(one_pass(columns, int(n_bins)).bins, norm)
     return estimator.point_value(columns)
 
@@ -291,9 +296,13 @@ def calibration_summary(
     >>> [round(summary[name], 4) for name in ("ece", "brier_score", "balance_score")]
     [0.275, 0.0925, 0.275]
     """
-    estimator = CalibrationError(n_bins=n_bins, pos_label=pos_label)
-    columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
-    sums = one_pass(columns, int(n_bins))
+    sums = None
+    if sample_weight is None and pos_label is None:
+        sums = one_pass_of_arrays(y_true, y_prob, n_bins)
+    if sums is None:
+        estimator = CalibrationError(n_bins=n_bins, pos_label=pos_label)
+        columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
+        sums = one_pass(columns, int(n_bins))
     return {
         "ece": plugin_error(sums.bins, 1),
         "brier_score": sums.brier_score,

@@ -107,8 +107,10 @@ def bin_sums(
 @kernel
 def one_pass_sums(
     forecast: Array, outcome: NDArray[np.bool_], weights: Array, edges: Array, sums: Array
-) -> None:
+) -> bool:
     """Sums of w, w (y - p) and w (y - p)^2 by bin, outcome and side of one half, unsorted. O(n).
+
+    Returns whether all forecasts lie in [0, 1]; the sums mean nothing if one does not.
 
     Bins of equal width, closed at the right. The sums are indexed by what tells rows apart, so
     that no branch depends on a random row; only forecasts next to an edge are compared with it.
@@ -128,10 +130,12 @@ def one_pass_sums(
     step = 1 if weights.size == forecast.size else 0
     for row in range(forecast.size):
         p = forecast[row]
+        if not 0.0 <= p <= 1.0:
+            return False
         position = p * scale
         code = int(position)
         beyond = position - code
-        if beyond < 1e-9 or beyond > 1.0 - 1e-9:
+        if abs(beyond - 0.5) > 0.5 - 1e-9:
             code = min(code, n_bins - 1)
             if p > edges[code + 1]:
                 code += 1
@@ -143,6 +147,7 @@ def one_pass_sums(
         sums[place, 0] += weight
         sums[place, 1] += weight * error
         sums[place, 2] += weight * error * error
+    return True
 
 
 @kernel

@@ -29,13 +29,45 @@ class OnePass(NamedTuple):
 
 
 def one_pass(columns: Columns, n_bins: int) -> OnePass:
-    """Sum the rows of one binary model. O(n)."""
-    weights = np.ones(1) if columns.weight is None else columns.weight
+    """Sum the rows of one validated binary model. O(n)."""
+    sums = _summed(
+        columns.models["y_prob"]["y_prob"],
+        columns.single["y_true"],
+        np.ones(1) if columns.weight is None else columns.weight,
+        n_bins,
+    )
+    if sums is None:
+        raise AssertionError("validated probabilities lie in [0, 1]")
+    return sums
+
+
+def one_pass_of_arrays(y_true: object, y_prob: object, n_bins: object) -> OnePass | None:
+    """Sum plain arrays without weights, checking them in the same pass. O(n).
+
+    Returns None where anything is not plain or not right; validation then says what.
+    """
+    plain = isinstance(y_true, np.ndarray) and isinstance(y_prob, np.ndarray)
+    if not plain or not isinstance(n_bins, int) or isinstance(n_bins, bool) or n_bins < 1:
+        return None
+    if type(y_true) is not np.ndarray or type(y_prob) is not np.ndarray:
+        return None
+    fits = y_true.ndim == y_prob.ndim == 1 and len(y_true) == len(y_prob) > 0
+    if not fits or y_prob.dtype != np.float64 or y_true.dtype.kind not in "biu":
+        return None
+    if y_true.dtype != np.bool_ and (y_true.min() < 0 or y_true.max() > 1):
+        return None
+    outcome = np.require(y_true.astype(np.bool_, copy=False), np.bool_, ["C", "W"])
+    forecast = np.require(y_prob, np.float64, ["C", "W"])
+    return _summed(forecast, outcome, np.ones(1), n_bins)
+
+
+def _summed(
+    forecast: Array, outcome: NDArray[np.bool_], weights: Array, n_bins: int
+) -> OnePass | None:
     edges = np.arange(n_bins + 1) / n_bins
     rows = np.zeros((8 * n_bins, 3))
-    one_pass_sums(
-        columns.models["y_prob"]["y_prob"], columns.single["y_true"], weights, edges, rows
-    )
+    if not one_pass_sums(forecast, outcome, weights, edges, rows):
+        return None
     # Axes: bin, outcome, p >= 1/2, then the three sums.
     sums = rows.reshape(n_bins, 2, 2, 2, 3).sum(axis=3)
     mass, error, square = np.moveaxis(sums, -1, 0)
