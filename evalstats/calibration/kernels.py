@@ -106,9 +106,9 @@ def bin_sums(
 
 @kernel
 def one_pass_sums(
-    forecast: Array, outcome: NDArray[np.bool_], weights: Array, edges: Array, sums: Array
+    forecast: Array, outcome: NDArray[np.uint8], weights: Array, edges: Array, sums: Array
 ) -> bool:
-    """Sums of w, w (y - p) and w (y - p)^2 by bin, outcome and side of one half, unsorted. O(n).
+    """Sums of w, w p and w p^2 by bin, outcome and side of one half, of unsorted rows. O(n).
 
     Returns whether all forecasts lie in [0, 1]; the sums mean nothing if one does not.
 
@@ -142,11 +142,10 @@ def one_pass_sums(
             elif p <= edges[code] and code > 0:
                 code -= 1
         weight = weights[row * step]
-        error = np.float64(outcome[row]) - p
         place = ((2 * code + int(outcome[row])) * 2 + int(p >= 0.5)) * 2 + (row & 1)
         sums[place, 0] += weight
-        sums[place, 1] += weight * error
-        sums[place, 2] += weight * error * error
+        sums[place, 1] += weight * p
+        sums[place, 2] += weight * p * p
     return True
 
 

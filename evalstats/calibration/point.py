@@ -54,7 +54,11 @@ def one_pass_of_arrays(y_true: object, y_prob: object, n_bins: object) -> OnePas
     fits = y_true.ndim == y_prob.ndim == 1 and len(y_true) == len(y_prob) > 0
     if not fits or y_prob.dtype != np.float64 or y_true.dtype.kind not in "biu":
         return None
-    if y_true.dtype != np.bool_ and (y_true.min() < 0 or y_true.max() > 1):
+    # Read without its sign, a negative number is a large one.
+    if (
+        y_true.dtype != np.bool_
+        and y_true.view(f"{y_true.dtype.byteorder}u{y_true.itemsize}").max() > 1
+    ):
         return None
     outcome = np.require(y_true.astype(np.bool_, copy=False), np.bool_, ["C", "W"])
     forecast = np.require(y_prob, np.float64, ["C", "W"])
@@ -66,11 +70,14 @@ def _summed(
 ) -> OnePass | None:
     edges = np.arange(n_bins + 1) / n_bins
     rows = np.zeros((8 * n_bins, 3))
-    if not one_pass_sums(forecast, outcome, weights, edges, rows):
+    if not one_pass_sums(forecast, outcome.view(np.uint8), weights, edges, rows):
         return None
     # Axes: bin, outcome, p >= 1/2, then the three sums.
     sums = rows.reshape(n_bins, 2, 2, 2, 3).sum(axis=3)
-    mass, error, square = np.moveaxis(sums, -1, 0)
+    mass, first, second = np.moveaxis(sums, -1, 0)
+    happened = np.array([0.0, 1.0])[:, np.newaxis]
+    error = happened * mass - first
+    square = happened * (mass - 2.0 * first) + second
     total = mass.sum()
     bins = np.column_stack([mass.sum(axis=(1, 2)), error.sum(axis=(1, 2)), mass[:, 1].sum(axis=1)])
     return OnePass(
