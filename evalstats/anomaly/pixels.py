@@ -18,7 +18,7 @@ from evalstats.anomaly.kernels import true_positions
 Array = NDArray[np.float64]
 SAMPLE = 2**19
 BLOCK = 2**18
-RUN = 512
+RUN = 1024
 
 
 @dataclass(frozen=True)
