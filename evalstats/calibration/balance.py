@@ -12,6 +12,7 @@ from evalstats.calibration.balance_tests import Closeness, cancellation_row, clo
 from evalstats.calibration.kernels import signed_errors
 from evalstats.calibration.means import MeanScore, RowValues, model_terms
 from evalstats.calibration.probabilities import Target, model_events, require_option
+from evalstats.calibration.samples import groups_of
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
@@ -181,7 +182,7 @@ class BalanceScore(MeanScore):
             method = pl.lit("t over clusters").alias("method")
             return tested.select(pl.exclude("n"), method, pl.col("n"))
         rows = []
-        for group, sample in self._groups(columns):
+        for group, sample in groups_of(columns):
             weights = np.ones(sample.n) if sample.weight is None else sample.weight
             for model, events in model_events(sample, "top_label").items():
                 label = {"metric": self.metric, "model": model}
@@ -207,7 +208,7 @@ class BalanceScore(MeanScore):
         """
         columns = self._fitted_columns()
         rows = []
-        for group, sample in self._groups(columns):
+        for group, sample in groups_of(columns):
             weights = np.ones(sample.n) if sample.weight is None else sample.weight
             base = np.empty(0) if sample.weight is None else sample.weight
             scores = self._evaluate(self._prepare(sample), weights)
@@ -268,17 +269,6 @@ class BalanceScore(MeanScore):
             else:
                 np.subtract(events[0].outcome, events[0].forecast, out=row)
         return values
-
-    def _groups(self, columns: Columns) -> list[tuple[str | None, Columns]]:
-        if columns.group is None:
-            return [(None, columns)]
-        return [
-            (
-                ", ".join(str(label) for label in labels),
-                columns.take(np.flatnonzero(columns.group == position)),
-            )
-            for position, labels in enumerate(columns.group_labels)
-        ]
 
     def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:
         found = super()._diagnose(columns, prepared)

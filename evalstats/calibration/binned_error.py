@@ -59,6 +59,13 @@ def corrected_error(sums: Array, norm: Norm) -> float:
     return float((share * (2.0 * np.abs(gap) - _mean_absolute_normal(gap, spread / n))).sum())
 
 
+def combined_error(values: list[float], norm: Norm) -> float:
+    """Error over all classes from that of each."""
+    if norm == 1:
+        return float(np.mean(values))
+    return float(np.sqrt(np.mean(np.square(values)))) if norm == 2 else float(np.max(values))
+
+
 def effective_size(sums: Array) -> Array:
     """Number of rows that the weights of each bin are worth (Kish)."""
     with np.errstate(divide="ignore", invalid="ignore"):

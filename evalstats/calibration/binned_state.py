@@ -1,16 +1,41 @@
 """Sums per bin as a mergeable state, and the calibration error that follows from them."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.calibration.binned_error import Norm, plugin_error
-from evalstats.calibration.binning import FixedBins
+from evalstats.calibration.binning import Bins, FixedBins
 from evalstats.calibration.kernels import bin_moments
 from evalstats.errors import InputError
 
 Array = NDArray[np.float64]
 SUMS = ("weight", "error", "outcome", "weight2", "error2", "square2")
+
+
+def summarised_models(
+    models: Mapping[str, Sequence[Bins]], weights: Array, fixed: bool
+) -> pl.DataFrame:
+    """Rows and weighted sums of every bin of every model and class.
+
+    Raises
+    ------
+    InputError
+        If the bins depend on all rows, which parts do not know.
+    """
+    frames = []
+    for model, sets in models.items():
+        for position, bins in enumerate(sets):
+            if not isinstance(bins, FixedBins) or not fixed:
+                raise InputError(
+                    "this binning chooses its bins from all rows, which parts do not know: use "
+                    "binning='uniform' or bin_edges="
+                )
+            labels = (pl.lit(model).alias("model"), pl.lit(position).alias("class"))
+            frames.append(summarised_bins(bins, weights).with_columns(labels))
+    return pl.concat(frames)
 
 
 def summarised_bins(bins: FixedBins, weights: Array) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.binned_error import (
     Norm,
+    combined_error,
     corrected_error,
     error_influence,
     plugin_error,
@@ -19,7 +20,7 @@ from evalstats.calibration.binned_error import (
 from evalstats.calibration.binned_state import (
     bin_sums_of,
     merged_bins,
-    summarised_bins,
+    summarised_models,
     summarised_standard_error,
 )
 from evalstats.calibration.binning import (
@@ -27,7 +28,6 @@ from evalstats.calibration.binning import (
     Bins,
     Convention,
     Edges,
-    FixedBins,
     Rule,
     make_bins,
     require_rule,
@@ -40,6 +40,7 @@ from evalstats.calibration.probabilities import (
     model_events,
     require_option,
 )
+from evalstats.calibration.samples import groups_of
 from evalstats.calibration.tables import bin_table
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
@@ -373,7 +374,7 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     def _values(self, prepared: Prepared, weights: Array, error: Any) -> Array:
         return np.array(
             [
-                _combined([error(bins.sums(weights)) for bins in sets], self.norm)
+                combined_error([error(bins.sums(weights)) for bins in sets], self.norm)
                 for sets in prepared.models
             ]
         )
@@ -462,18 +463,9 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
         if options:
             raise InputError(f"{', '.join(options)}: a state of bins has no options")
-        weights = _row_weights(columns)
-        frames = []
-        for model, sets in zip(columns.model_names, self._prepare(columns).models, strict=True):
-            for position, bins in enumerate(sets):
-                if not isinstance(bins, FixedBins) or self.binning == "unique":
-                    raise InputError(
-                        f"binning={self.binning!r} chooses its bins from all rows, which parts do "
-                        "not know: use binning='uniform' or bin_edges="
-                    )
-                labels = (pl.lit(model).alias("model"), pl.lit(position).alias("class"))
-                frames.append(summarised_bins(bins, weights).with_columns(labels))
-        return pl.concat(frames)
+        models = zip(columns.model_names, self._prepare(columns).models, strict=True)
+        fixed = self.binning != "unique"
+        return summarised_models(dict(models), _row_weights(columns), fixed)
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
         return merged_bins(tables)
@@ -486,7 +478,7 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
             sets = rows.partition_by("class", maintain_order=True)
             found = [self._error_of_sums(bin_sums_of(bins, self._counts_rows)) for bins in sets]
             models.append(str(model))
-            values.append(_combined(found, self.norm))
+            values.append(combined_error(found, self.norm))
             alone = len(sets) == 1
             errors.append(summarised_standard_error(sets[0], self.norm) if alone else np.nan)
         n = int(table.filter(model=models[0], **{"class": 0})["n"].sum())
@@ -498,14 +490,7 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
 
     def _samples(self, columns: Columns) -> list[tuple[str | None, Columns, Prepared]]:
         """Label, columns and bins of each group, or of all rows."""
-        if columns.group is None:
-            return [(None, columns, self._prepare(columns))]
-        samples: list[tuple[str | None, Columns, Prepared]] = []
-        for position, labels in enumerate(columns.group_labels):
-            sample = columns.take(np.flatnonzero(columns.group == position))
-            name = ", ".join(str(label) for label in labels)
-            samples.append((name, sample, self._prepare(sample)))
-        return samples
+        return [(group, sample, self._prepare(sample)) for group, sample in groups_of(columns)]
 
     def _by_group(self, metric: str, value: Any) -> pl.DataFrame:
         columns = self._fitted_columns()
@@ -517,13 +502,6 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
                 for model, item in zip(sample.model_names, value(sample, prepared), strict=True)
             ]
         return pl.DataFrame(rows)
-
-
-def _combined(values: list[float], norm: Norm) -> float:
-    """Error over all classes from that of each."""
-    if norm == 1:
-        return float(np.mean(values))
-    return float(np.sqrt(np.mean(np.square(values)))) if norm == 2 else float(np.max(values))
 
 
 def _row_weights(columns: Columns) -> Array:

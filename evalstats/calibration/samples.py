@@ -12,10 +12,20 @@ def group_samples(columns: Columns, what: str) -> list[tuple[dict[str, list[str]
         raise InputError(
             f"{what} is of one event: fit one column, the probability of the positive class"
         )
+    return [
+        ({} if group is None else {"group": [group]}, sample)
+        for group, sample in groups_of(columns)
+    ]
+
+
+def groups_of(columns: Columns) -> list[tuple[str | None, Columns]]:
+    """Label and rows of each group; None and all rows without groups."""
     if columns.group is None:
-        return [({}, columns)]
-    named = []
-    for position, labels in enumerate(columns.group_labels):
-        name = ", ".join(str(label) for label in labels)
-        named.append(({"group": [name]}, columns.take(np.flatnonzero(columns.group == position))))
-    return named
+        return [(None, columns)]
+    return [
+        (
+            ", ".join(str(label) for label in labels),
+            columns.take(np.flatnonzero(columns.group == position)),
+        )
+        for position, labels in enumerate(columns.group_labels)
+    ]
