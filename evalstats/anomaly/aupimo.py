@@ -186,7 +186,7 @@ class AUPIMO(LocalisationEstimator):
         polars.DataFrame
             One row per pair of models: mean difference, Hodges-Lehmann ``shift``, ``wins``,
             ``ties``, ``losses``, ``p_value``, ``p_adjusted``, and more; see
-            :func:`evalstats.inference.rank_tests.pairwise_tests`.
+            ``evalstats.inference.rank_tests.pairwise_tests``.
 
         Raises
         ------

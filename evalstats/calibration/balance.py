@@ -230,7 +230,8 @@ class BalanceScore(MeanScore):
         Returns
         -------
         polars.DataFrame
-            ``model``, ``reference``, (``group``), ``estimate`` of |score| - |score of reference|,
+            ``model``, ``reference``, (``group``), ``estimate`` (absolute score less
+            that of the reference),
             its standard error, interval and p-value, and ``method``: "delta" where both scores
             are clearly off 0, else "parametric bootstrap" from their joint normal distribution.
         """

@@ -244,7 +244,20 @@ class AveragePrecision(DetectionEstimator):
         )
 
     def plot_budgets(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw AP-Fixed against the budget per category; options as in :meth:`budgets`."""
+        """Draw AP-Fixed against the budget per category.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+        **options
+            As in :meth:`budgets`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+        """
         from evalstats.results.displays import plot_budgets
 
         return plot_budgets(self.budgets(**options), ax=ax)
@@ -252,7 +265,22 @@ class AveragePrecision(DetectionEstimator):
     def plot_categories(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw each category's paired difference of two models against its number of objects.
 
-        Options as in :meth:`per_category`; needs exactly two models.
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure at paper column width by default.
+        **options
+            As in :meth:`per_category`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        InputError
+            If there are not exactly two models.
         """
         from evalstats.results.displays import plot_category_differences
 

@@ -180,7 +180,18 @@ class Detections(Records):
         return np.repeat(np.arange(len(self.image_ids)), np.diff(self.offsets))
 
     def with_scores(self, score: Array) -> "Detections":
-        """Return the same detections with other scores."""
+        """Return the same detections with other scores.
+
+        Parameters
+        ----------
+        score : float64 array (n,)
+            Score of each detection, in their order.
+
+        Returns
+        -------
+        Detections
+            Sharing everything but the scores.
+        """
         return replace(self, score=score, cache={})
 
 

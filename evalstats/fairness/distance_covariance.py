@@ -266,8 +266,8 @@ class DistanceCovariance(Estimator):
         -------
         polars.DataFrame
             ``model``, ``attributes``, ``order`` (number of attributes) and ``estimate``, the
-            |S|-th order dCov2 (mean of the product of U over the prediction and the subset). Their
-            sum, weighted by c^(p - order), is the part of JdCov2 that involves the prediction.
+            dCov2 of that order (mean of the product of U over the prediction and the subset).
+            Their sum, weighted by c^(p - order), is the part of JdCov2 that involves the prediction.
 
         Raises
         ------

@@ -93,7 +93,7 @@ def unfairness(prediction: ArrayLike, group: ArrayLike) -> float:
     -------
     float
         The paper's number, with n - 1 in both variances; it may exceed 1, and a group of 11 rows
-        counts as much as one of 11,000. :func:`explained_variance` has neither defect. NaN with one
+        counts as much as one of 11,000. ``explained_variance`` has neither defect. NaN with one
         group, 0 for a constant prediction.
 
     References

@@ -159,12 +159,14 @@ def fairness_path(
 
     Parameters
     ----------
-    X, y, protected, exposure, sample_weight
+    X, y, protected
         As in :meth:`FairGLM.fit`.
     model : FairGLM, optional
         Options of the fits; gaussian by default. Its strength is ignored.
     strengths : sequence of float, optional
         Increasing strengths; by default 0 and 19 more up to where predictions have collapsed.
+    exposure, sample_weight
+        As in :meth:`FairGLM.fit`.
     cv : int, default 5
         Folds of the cross-validation; 0 evaluates on the rows of the fit, and nothing can be
         selected then.

@@ -63,14 +63,14 @@ class Bootstrap:
     rng : int, SeedSequence, Generator or None, default None
         Source of the 64-bit key from which every replicate derives its own stream. A Generator is
         consumed once per fit.
+    n_jobs : int or None, default None
+        Threads. None uses the active ``joblib.parallel_config``, else all cores. The result does
+        not depend on it.
     double : bool, default False
         Resample each resample once more and estimate the bias as ``2 b1 - b2``, where b1 is the
         mean change from the data to the resamples and b2 that from those to theirs. It serves
         ``interval="bias_corrected"`` where a resample is more biased than the data (Efron and
         Tibshirani 1993, ch. 10; Hall and Martin 1988), and doubles the work.
-    n_jobs : int or None, default None
-        Threads. None uses the active ``joblib.parallel_config``, else all cores. The result does
-        not depend on it.
 
     Raises
     ------
