@@ -266,8 +266,8 @@ class DistanceCovariance(Estimator):
         -------
         polars.DataFrame
             ``model``, ``attributes``, ``order`` (number of attributes) and ``estimate``, the
-            dCov2 of that order (mean of the product of U over the prediction and the subset).
-            Their sum, weighted by c^(p - order), is the part of JdCov2 that involves the prediction.
+            dCov2 of that order (mean of the product of U over prediction and subset). Their sum,
+            weighted by c^(p - order), is the part of JdCov2 that involves the prediction.
 
         Raises
         ------
