@@ -10,13 +10,15 @@ FLOORS := .venv-floors
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-floors simulation lint format docs bench clean
+.PHONY: help demo test test-floors simulation coverage agreement lint format docs bench clean
 
 help:
 	@echo "make demo        evaluate three classifiers on real data, write demo-report/"
 	@echo "make test        unit tests and doctests"
 	@echo "make test-floors the same with the oldest versions that pyproject.toml allows"
 	@echo "make simulation  long Monte Carlo checks of the statistical guarantees"
+	@echo "make coverage    run the coverage laboratory, write docs/generated/coverage.*"
+	@echo "make agreement   compare numbers with other software, write docs/generated/agreement.md"
 	@echo "make lint        formatting, lint rules and strict types"
 	@echo "make format      rewrite the sources in the house format"
 	@echo "make docs        strict build of the documentation site"
@@ -53,6 +55,10 @@ test-floors: $(STAMP)
 simulation: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --quiet -n $(WORKERS) -m simulation
 
+# Continues where an interrupted run stopped; `--fresh` starts anew.
+coverage: $(STAMP)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage --workers $(WORKERS)
+
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -75,6 +81,9 @@ $(BENCH)/.installed: pyproject.toml
 
 bench: $(BENCH)/.installed
 	@$(BENCH)/bin/python -m benchmarks
+
+agreement: $(BENCH)/.installed
+	@$(BENCH)/bin/python -m benchmarks.agreement
 
 clean:
 	rm -rf $(FLOORS) $(BENCH) demo-report docs/_build docs/api/generated dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

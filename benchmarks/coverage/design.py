@@ -1,4 +1,4 @@
-"""What a design is: a population with known truths, and procedures that are tried on its samples."""
+"""What a design is: a population with known truths, and procedures tried on its samples."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -150,8 +150,8 @@ def make(kind: Callable[..., Any], **options: Any) -> Callable[[int], Any]:
 
 
 def bootstrap(interval: str = "percentile", **options: Any) -> Callable[[int], es.Bootstrap]:
-    """Bootstrap of 500 replicates with its own seed in every sample, in one thread."""
-    options.setdefault("n_resamples", 500)
+    """Bootstrap of 400 replicates with its own seed in every sample, in one thread."""
+    options.setdefault("n_resamples", 400)
 
     def build(seed: int) -> es.Bootstrap:
         return es.Bootstrap(interval=interval, rng=seed, n_jobs=1, **options)  # type: ignore[arg-type]
@@ -220,10 +220,13 @@ class Observed:
         (procedure, target) to reading.
     codes : dict
         Procedure to the codes of its warnings.
+    refused : set
+        Procedures that refused the sample with an ``InputError``.
     """
 
     readings: dict[tuple[str, str], Reading] = field(default_factory=dict)
     codes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
 
 def generator(design: Design, replicate: int, seed: int) -> np.random.Generator:
@@ -239,10 +242,15 @@ def observe(design: Design, replicate: int, seed: int) -> Observed:
     arguments = design.population.draw(rng)
     observed = Observed()
     for procedure in design.procedures:
+        found: Readings = {}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", es.EvalstatsWarning)
-            found = procedure.run(arguments, int(rng.integers(2**31)))
-        codes = {item.message.code for item in caught if isinstance(item.message, es.EvalstatsWarning)}
+            try:
+                found = procedure.run(arguments, int(rng.integers(2**31)))
+            except es.InputError:
+                observed.refused.add(procedure.label)
+        messages = [item.message for item in caught]
+        codes = {item.code for item in messages if isinstance(item, es.EvalstatsWarning)}
         observed.codes[procedure.label] = tuple(sorted(codes))
         for target, reading in found.items():
             observed.readings[procedure.label, target] = reading

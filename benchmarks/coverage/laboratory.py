@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -75,7 +76,9 @@ Apply = Callable[[Design, int, int], Iterator[list[Observed]]]
 def run_design(design: Design, replicates: int, seed: int, apply: Apply) -> pl.DataFrame:
     """All replicates of one design, summarised."""
     observed = [item for block in apply(design, replicates, seed) for item in block]
-    truths = design.population.truths()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", es.EvalstatsWarning)
+        truths = design.population.truths()
     return summarise(design, observed, truths, seed, es.__version__)
 
 

@@ -26,6 +26,7 @@ SCHEMA: dict[str, Any] = {
     "truth": pl.Float64,
     "truth_source": pl.String,
     "replicates": pl.Int64,
+    "refused": pl.Int64,
     "undefined": pl.Int64,
     "coverage": pl.Float64,
     "coverage_error": pl.Float64,
@@ -59,11 +60,16 @@ def summarise(
     rows = []
     for procedure in design.procedures:
         targets = dict.fromkeys(
-            target for item in observed for label, target in item.readings if label == procedure.label
+            target
+            for item in observed
+            for label, target in item.readings
+            if label == procedure.label
         )
         for target in targets:
+            # What is refused with an error misleads nobody; its share is shown beside the rest.
+            answered = [item for item in observed if procedure.label not in item.refused]
             readings = np.array(
-                [item.readings.get((procedure.label, target), Reading()) for item in observed]
+                [item.readings.get((procedure.label, target), Reading()) for item in answered]
             )
             rows.append(
                 {
@@ -75,6 +81,7 @@ def summarise(
                     "target": target,
                     "truth_source": design.truth_source,
                     "replicates": len(observed),
+                    "refused": len(observed) - len(answered),
                     "seed": seed,
                     "version": version,
                     **_statistics(readings, truths.get(target, np.nan)),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evalstats.results.estimate import Estimate
 
 FORMAT = "evalstats.Estimate"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ARRAYS = (
     "value",
     "standard_error",
@@ -87,6 +87,7 @@ def load(path: "str | PathLike[str]") -> dict[str, Any]:
     fields = document["fields"]
     for name in ("interval", "notes", "citation_keys"):
         fields[name] = tuple(fields[name])
+    fields["warnings"] = tuple((code, message) for code, message in fields.get("warnings", ()))
     support = {
         name.removeprefix("support."): arrays.pop(name)
         for name in list(arrays)

@@ -168,7 +168,13 @@ SAMPLES: tuple[tuple[str, str, str, str, Binormal], ...] = (
     ("20-positives", "2,000 rows, prevalence 0.01", "20 positives", "", Binormal(2000, 0.01, 1.5)),
     ("rare", "40,000 rows, prevalence 0.001", "prevalence 0.1%", "", Binormal(40000, 0.001, 1.5)),
     ("near-perfect", "400 rows, AUROC 0.999", "", "", Binormal(400, 0.3, 4.3703)),
-    ("ties", "300 rows, scores in steps of 1", "", "whole numbers", Binormal(300, 0.3, 1.0, step=1.0)),
+    (
+        "ties",
+        "300 rows, scores in steps of 1",
+        "",
+        "whole numbers",
+        Binormal(300, 0.3, 1.0, step=1.0),
+    ),
 )
 
 
@@ -189,7 +195,9 @@ def single_designs(curve: Curve) -> list[Design]:
         for name, about, imbalance, ties, population in SAMPLES
     ]
     again = replace(designs[1], name=f"{curve}/resampling", procedures=resampled(curve))
-    small = replace(designs[2], name=f"{curve}/resampling-10-positives", procedures=resampled(curve))
+    small = replace(
+        designs[2], name=f"{curve}/resampling-10-positives", procedures=resampled(curve)
+    )
     return [*designs, replace(again, replicates=500), replace(small, replicates=500)]
 
 
@@ -227,9 +235,7 @@ def paired_designs(curve: Curve) -> list[Design]:
     kind = KINDS[curve]
     pair = (
         default(make(kind), difference),
-        Procedure(
-            "bootstrap, percentile", Fit(make(kind, inference=bootstrap()), difference)
-        ),
+        Procedure("bootstrap, percentile", Fit(make(kind, inference=bootstrap()), difference)),
     )
     return [
         Design(
@@ -295,7 +301,7 @@ def mistake_designs() -> list[Design]:
             TwoGroups(),
             (
                 Procedure(
-                    "default (500 replicates)",
+                    "default (400 replicates)",
                     Fit(make(kind, inference=bootstrap()), losses),
                     default=True,
                 ),
