@@ -150,8 +150,8 @@ def make(kind: Callable[..., Any], **options: Any) -> Callable[[int], Any]:
 
 
 def bootstrap(interval: str = "percentile", **options: Any) -> Callable[[int], es.Bootstrap]:
-    """Bootstrap of 400 replicates with its own seed in every sample, in one thread."""
-    options.setdefault("n_resamples", 400)
+    """Bootstrap of 300 replicates with its own seed in every sample, in one thread."""
+    options.setdefault("n_resamples", 300)
 
     def build(seed: int) -> es.Bootstrap:
         return es.Bootstrap(interval=interval, rng=seed, n_jobs=1, **options)  # type: ignore[arg-type]

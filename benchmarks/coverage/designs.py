@@ -16,11 +16,11 @@ from benchmarks.coverage.families import (
 DESIGNS: tuple[Design, ...] = (
     *discrimination.DESIGNS,
     *lines.DESIGNS,
-    *forecasts.DESIGNS,
     *preferences.DESIGNS,
     *fairness.DESIGNS,
-    *anomaly.DESIGNS,
-    *trajectory.DESIGNS,
     *discontinuity.DESIGNS,
+    *forecasts.DESIGNS,
+    *trajectory.DESIGNS,
+    *anomaly.DESIGNS,
     *detection.DESIGNS,
 )

@@ -20,7 +20,7 @@ from evalstats.detection.synthetic import synthetic_detections, synthetic_ground
 
 SEED = 20_261_126
 IMAGES = 2000
-DOUBLE = {"n_resamples": 200, "double": True}
+DOUBLE = {"n_resamples": 120, "double": True}
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,13 @@ def procedures(pooled: bool) -> tuple[Procedure, ...]:
 
     double = fit(bootstrap("bias_corrected", **DOUBLE))
     return (
-        Procedure("default (double bootstrap, 200 replicates)", double, default=True),
-        Procedure("bootstrap, bias_corrected", fit(bootstrap("bias_corrected", n_resamples=200))),
-        Procedure("bootstrap, percentile", fit(bootstrap(n_resamples=200)), control=not pooled),
+        Procedure("default (double bootstrap, 120 replicates)", double, default=True),
+        Procedure("bootstrap, bias_corrected", fit(bootstrap("bias_corrected", n_resamples=120))),
+        Procedure("bootstrap, percentile", fit(bootstrap(n_resamples=120)), control=not pooled),
     )
 
 
 POPULATIONS = {
-    "200-images": (Images(200, 10), "200 images of 10 categories", ""),
     "100-images": (Images(100, 5), "100 images of 5 categories", ""),
     "5-images-per-category": (
         Images(60, 20, objects=2.0),

@@ -194,7 +194,7 @@ def single_designs(curve: Curve) -> list[Design]:
         )
         for name, about, imbalance, ties, population in SAMPLES
     ]
-    again = replace(designs[1], name=f"{curve}/resampling", procedures=resampled(curve))
+    again = replace(designs[0], name=f"{curve}/resampling", procedures=resampled(curve))
     small = replace(
         designs[2], name=f"{curve}/resampling-10-positives", procedures=resampled(curve)
     )
@@ -215,7 +215,7 @@ def clustered_designs(curve: Curve) -> list[Design]:
             many,
             run,
             clusters="150 of 5",
-            replicates=1000,
+            replicates=500,
         ),
         Design(
             f"{curve}/8-clusters",
@@ -225,7 +225,7 @@ def clustered_designs(curve: Curve) -> list[Design]:
             few,
             run,
             clusters="8 of 25",
-            replicates=1000,
+            replicates=500,
         ),
     ]
 
@@ -233,10 +233,7 @@ def clustered_designs(curve: Curve) -> list[Design]:
 def paired_designs(curve: Curve) -> list[Design]:
     """Two models on the same rows: intervals of the difference, size and power of its test."""
     kind = KINDS[curve]
-    pair = (
-        default(make(kind), difference),
-        Procedure("bootstrap, percentile", Fit(make(kind, inference=bootstrap()), difference)),
-    )
+    pair = (default(make(kind), difference),)
     return [
         Design(
             f"{curve}/paired-{name}",
@@ -245,7 +242,6 @@ def paired_designs(curve: Curve) -> list[Design]:
             500,
             Binormal(500, 0.3, 1.0, curve, rival_shift=rival),
             pair,
-            replicates=1000,
         )
         for name, about, rival in (("equal", "equally good", 1.0), ("unequal", "unequal", 0.8))
     ]
@@ -301,7 +297,7 @@ def mistake_designs() -> list[Design]:
             TwoGroups(),
             (
                 Procedure(
-                    "default (400 replicates)",
+                    "default (300 replicates)",
                     Fit(make(kind, inference=bootstrap()), losses),
                     default=True,
                 ),
