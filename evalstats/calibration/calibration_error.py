@@ -148,7 +148,6 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     higher_is_better: ClassVar[bool | None] = False
     citation_keys: ClassVar[tuple[str, ...]] = ("naeini2015", "kumar2019")
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
         "intervals_nest_and_stay_in_range": "the plug-in error is biased upwards: an interval for "
         "the true error may lie below it; coverage is simulated instead",
     }
