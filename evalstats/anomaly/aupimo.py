@@ -63,7 +63,8 @@ class AUPIMO(LocalisationEstimator):
     interval : {"logit", "wald"}
         Scale of the analytic interval.
     inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
-        "auto" is the percentile bootstrap of normal and of anomalous images, each on its own.
+        "auto" is the bootstrap of normal and of anomalous images, each on its own, with expanded
+        percentiles.
     level : float, default 0.95
         Confidence level.
     nan_policy : {"raise", "omit"}
@@ -426,7 +427,7 @@ class AUPIMO(LocalisationEstimator):
         return self.mode == "exact" and self.shared_fpr in ("mean", "pooled")
 
     def _default_inference(self, columns: Columns) -> Inference:  # noqa: ARG002
-        return NoInference() if self.mode == "grid" else Bootstrap(rng=0)
+        return NoInference() if self.mode == "grid" else Bootstrap(interval="expanded", rng=0)
 
     def _terms(self, columns: Columns) -> list[dict[str, Hashable]]:
         return model_terms(self.metric, columns, [bounds_label(pair) for pair in self._bounds()])
