@@ -13,6 +13,7 @@ from evalstats.anomaly.images import ImageStack
 from evalstats.anomaly.localisation import (
     LocalisationEstimator,
     anomalous_images,
+    bounds_label,
     model_terms,
 )
 from evalstats.anomaly.pixels import Layout, StackPixels, image_layout
@@ -442,8 +443,3 @@ class AUPIMO(LocalisationEstimator):
             return []
         weights = np.ones(columns.n) if columns.weight is None else columns.weight
         return diagnostics.diagnose(prepared, columns.model_names, self._bounds(), weights)
-
-
-def bounds_label(bounds: Bounds) -> str:
-    """How tables call a pair of bounds."""
-    return f"{bounds[0]:g} to {bounds[1]:g}"

@@ -1,7 +1,6 @@
 """Expected calibration error and its relatives: binned differences of forecast and frequency."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,9 +24,9 @@ from evalstats.calibration.binned_state import (
 )
 from evalstats.calibration.binning import (
     Binning,
-    Bins,
     Convention,
     Edges,
+    Prepared,
     Rule,
     make_bins,
     require_rule,
@@ -60,14 +59,6 @@ from evalstats.results.estimate import Estimate
 Array = NDArray[np.float64]
 MAX_SINGLETONS = 0.5
 N_RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Bins of every model: one set, or one for each class."""
-
-    n: int
-    models: list[list[Bins]]
 
 
 class CalibrationError(ProbabilityEstimator, MergeableEstimator):
