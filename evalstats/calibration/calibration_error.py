@@ -484,7 +484,10 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         n = int(table.filter(model=models[0], **{"class": 0})["n"].sum())
         terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
         counts = np.full(len(values), n, dtype=np.int64)
-        return self._merged_estimate(terms, np.array(values), np.square(errors), counts)
+        covariance = np.full((len(models), len(models)), np.nan)
+        np.fill_diagonal(covariance, np.square(errors))
+        columns = Columns(n, {}, {})
+        return self._merged_estimate(columns, terms, np.array(values), covariance, counts)
 
     # What methods of the fitted estimator share ---------------------------------------------
 
