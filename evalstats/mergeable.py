@@ -3,7 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,10 @@ class MergeableEstimator(Estimator):
 
     Parts may be merged in any order and grouping; the estimate equals that of all rows at once.
     """
+
+    # Kinds of state among which ``partial(..., state=)`` chooses, the default one first.
+    states: ClassVar[tuple[str, ...]] = ()
+    _analytic_by_default: ClassVar[bool] = True
 
     @abstractmethod
     def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
@@ -67,6 +71,12 @@ class MergeableEstimator(Estimator):
             Warnings.
         """
         method = self._summary_inference()
+        frequency = isinstance(method, Analytic) and method.weight_kind == "frequency"
+        if frequency and columns.weight is not None:
+            raise InputError(
+                "frequency weights count identical rows, which a merged state does not tell "
+                "apart: fit all rows at once, or pass Analytic()"
+            )
         if isinstance(method, NoInference):
             covariance = np.full_like(covariance, np.nan)
         residual_df: Array = n.astype(np.float64) - 1.0
@@ -105,9 +115,22 @@ class MergeableEstimator(Estimator):
             citation_keys=self.citation_keys,
         )
 
+    @property
+    def _is_analytic(self) -> bool:
+        """Whether the errors of ``fit`` rest on influence values and probability weights."""
+        method = self.inference
+        if method == "auto":
+            return self._analytic_by_default
+        probability = isinstance(method, Analytic) and method.weight_kind == "probability"
+        return probability or isinstance(method, NoInference)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        """Options of the state from which the estimate of ``fit`` follows; None without one."""
+        return None
+
     def _summary_inference(self) -> Inference:
         """Inference of an estimate from sums: resampling would need the rows."""
-        return self.inference if isinstance(self.inference, NoInference) else Analytic()
+        return self.inference if isinstance(self.inference, NoInference | Analytic) else Analytic()
 
     def partial(
         self, *roles: object, data: object = None, sample_weight: object = None, **options: Any

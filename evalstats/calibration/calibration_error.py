@@ -18,10 +18,9 @@ from evalstats.calibration.binned_error import (
     singleton_share,
 )
 from evalstats.calibration.binned_state import (
-    bin_sums_of,
     merged_bins,
+    summarised_errors,
     summarised_models,
-    summarised_standard_error,
 )
 from evalstats.calibration.binning import (
     Binning,
@@ -147,6 +146,7 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool | None] = False
     citation_keys: ClassVar[tuple[str, ...]] = ("naeini2015", "kumar2019")
+    _analytic_by_default: ClassVar[bool] = False
     exceptions: ClassVar[Mapping[str, str]] = {
         **ProbabilityEstimator.exceptions,
         "intervals_nest_and_stay_in_range": "the plug-in error is biased upwards: an interval for "
@@ -465,7 +465,12 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
             raise InputError(f"{', '.join(options)}: a state of bins has no options")
         models = zip(columns.model_names, self._prepare(columns).models, strict=True)
         fixed = self.binning != "unique"
-        return summarised_models(dict(models), _row_weights(columns), fixed)
+        paired = self.norm != "max"
+        return summarised_models(dict(models), _row_weights(columns), fixed, paired)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        quantile = self.binning != "uniform" and self.bin_edges is None
+        return None if quantile or self.debias or not self._is_analytic else {}
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
         return merged_bins(tables)
@@ -473,21 +478,12 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         if options:
             raise InputError(f"{', '.join(options)}: a state of bins has no options")
-        values, errors, models = [], [], []
-        for (model,), rows in table.group_by(["model"], maintain_order=True):
-            sets = rows.partition_by("class", maintain_order=True)
-            found = [self._error_of_sums(bin_sums_of(bins, self._counts_rows)) for bins in sets]
-            models.append(str(model))
-            values.append(combined_error(found, self.norm))
-            alone = len(sets) == 1
-            errors.append(summarised_standard_error(sets[0], self.norm) if alone else np.nan)
-        n = int(table.filter(model=models[0], **{"class": 0})["n"].sum())
+        models, values, covariance, size = summarised_errors(
+            table, self._error_of_sums, self.norm, self._counts_rows
+        )
         terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
-        counts = np.full(len(values), n, dtype=np.int64)
-        covariance = np.full((len(models), len(models)), np.nan)
-        np.fill_diagonal(covariance, np.square(errors))
-        columns = Columns(n, {}, {})
-        return self._merged_estimate(columns, terms, np.array(values), covariance, counts)
+        counts = np.full(len(values), size.n, dtype=np.int64)
+        return self._merged_estimate(size, terms, values, covariance, counts)
 
     # What methods of the fitted estimator share ---------------------------------------------
 
