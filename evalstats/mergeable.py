@@ -81,7 +81,7 @@ class MergeableEstimator(Estimator):
             covariance = np.full_like(covariance, np.nan)
         residual_df: Array = n.astype(np.float64) - 1.0
         df: Array = residual_df if self.t_reference else np.full(len(n), np.inf)
-        notes = [message for _, message in diagnoses]
+        notes = [*(message for _, message in diagnoses), *self._remarks(columns)]
         for code, message in diagnoses:
             warn(code, message, stacklevel=4)
         if len(value) > 1 and bool(np.isnan(covariance[0, 1:]).all()):
@@ -127,6 +127,14 @@ class MergeableEstimator(Estimator):
     def _fit_state(self) -> dict[str, Any] | None:
         """Options of the state from which the estimate of ``fit`` follows; None without one."""
         return None
+
+    def _state_pays(self, state: State, n: int) -> bool:  # noqa: ARG002
+        """Whether the state of `n` rows is so much smaller than they that it is worth keeping."""
+        return True
+
+    def _summary_key(self, options: dict[str, Any]) -> str:
+        """Equal for estimators whose states of the same rows are equal."""
+        return self._definition(options)
 
     def _summary_inference(self) -> Inference:
         """Inference of an estimate from sums: resampling would need the rows."""

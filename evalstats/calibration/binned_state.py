@@ -4,7 +4,7 @@ A state has a row for each bin of each set of events (a model, or a class of a m
 for each pair of bins of two sets, from which covariances between models follow.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -101,31 +101,43 @@ def merged_bins(tables: list[pl.DataFrame]) -> pl.DataFrame:
     return total
 
 
-def bin_sums_of(table: pl.DataFrame, counts_rows: bool) -> Array:
+def _own_rows(table: pl.DataFrame) -> list[pl.DataFrame]:
+    """Rows of the bins of each set."""
+    return table.filter(pl.col("other").is_null()).partition_by("set", maintain_order=True)
+
+
+def set_sums(table: pl.DataFrame, counts_rows: bool) -> list[Array]:
     """Weight, error, outcome and squared weight of each bin, as :class:`FixedBins` sums them."""
-    last = "weight" if counts_rows else "weight2"
-    return table.select("weight", "error", "outcome", last).to_numpy().astype(np.float64)
+    names = ("weight", "error", "outcome", "weight" if counts_rows else "weight2")
+    return [
+        np.column_stack([rows[name].to_numpy().astype(np.float64) for name in names])
+        for rows in _own_rows(table)
+    ]
+
+
+def sample_size(table: pl.DataFrame) -> Columns:
+    """Number of rows, and whether they had weights, as columns without content."""
+    rows = _own_rows(table)[0]
+    n, weight = int(rows["n"].sum()), float(rows["weight"].sum())
+    return Columns(n, {}, {}, None if weight == n else np.ones(1))
 
 
 def summarised_errors(
-    table: pl.DataFrame, error_of_sums: Callable[[Array], float], norm: Norm, counts_rows: bool
-) -> tuple[list[str], Array, Array, Columns]:
-    """Models, their errors, the joint covariance, and the size of the sample."""
-    sets = table.filter(pl.col("other").is_null()).partition_by("set", maintain_order=True)
-    found = np.array([error_of_sums(bin_sums_of(rows, counts_rows)) for rows in sets])
-    owners = [str(rows["model"][0]) for rows in sets]
+    table: pl.DataFrame, of_sets: list[float], norm: Norm
+) -> tuple[list[str], Array, Array]:
+    """Models, their errors over all their sets, and the joint covariance."""
+    owners = [str(rows["model"][0]) for rows in _own_rows(table)]
     models = list(dict.fromkeys(owners))
     members = [np.flatnonzero([owner == model for owner in owners]) for model in models]
-    values = np.array([combined_error(list(found[own]), norm) for own in members])
-    of_sets = summarised_covariance(table, norm)
-    covariance = np.array([[of_sets[np.ix_(i, j)].mean() for j in members] for i in members])
+    values = np.array([combined_error([of_sets[place] for place in own], norm) for own in members])
+    joint = summarised_covariance(table, norm)
+    covariance = np.array([[joint[np.ix_(i, j)].mean() for j in members] for i in members])
     if norm == 2:
         # From the squares of the errors to the root of their mean.
         with np.errstate(divide="ignore", invalid="ignore"):
             covariance = covariance / np.outer(2.0 * values, 2.0 * values)
         covariance[~np.isfinite(covariance)] = np.nan
-    n, weight = int(sets[0]["n"].sum()), float(sets[0]["weight"].sum())
-    return models, values, covariance, Columns(n, {}, {}, None if weight == n else np.ones(1))
+    return models, values, covariance
 
 
 def summarised_covariance(table: pl.DataFrame, norm: Norm) -> Array:
@@ -134,7 +146,7 @@ def summarised_covariance(table: pl.DataFrame, norm: Norm) -> Array:
     A row's influence on the error of a set is slope x error - level, up to the total weight, with
     a slope and a level for each bin, so that all products are sums over bins and pairs of bins.
     """
-    own = table.filter(pl.col("other").is_null()).partition_by("set", maintain_order=True)
+    own = _own_rows(table)
     n = int(own[0]["n"].sum())
     covariance = np.full((len(own), len(own)), np.nan)
     if norm == "max" or n < 2:

@@ -19,6 +19,8 @@ from evalstats.calibration.binned_error import (
 )
 from evalstats.calibration.binned_state import (
     merged_bins,
+    sample_size,
+    set_sums,
     summarised_errors,
     summarised_models,
 )
@@ -429,17 +431,18 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         }
 
     def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+        weights = _row_weights(columns)
+        return self._unclear([bins.sums(weights) for sets in prepared.models for bins in sets])
+
+    def _unclear(self, sums: list[Array]) -> list[Diagnosis]:
+        """Warning where bins lie so near to calibration that the analytic error fails."""
         if not isinstance(self.inference, Analytic):
             return []
-        weights = _row_weights(columns)
-        shares = [
-            max(share_of_unclear_signs(bins.sums(weights)) for bins in sets)
-            for sets in prepared.models
-        ]
-        if max(shares) == 0:
+        share = max(share_of_unclear_signs(own) for own in sums)
+        if share == 0:
             return []
         message = (
-            f"bins with {100 * max(shares):.0f}% of the weight are within two standard errors of "
+            f"bins with {100 * share:.0f}% of the weight are within two standard errors of "
             "calibration: the analytic standard error of the calibration error is unreliable there"
         )
         return [("near-calibrated", message)]
@@ -478,12 +481,15 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         if options:
             raise InputError(f"{', '.join(options)}: a state of bins has no options")
-        models, values, covariance, size = summarised_errors(
-            table, self._error_of_sums, self.norm, self._counts_rows
+        sums = set_sums(table, self._counts_rows)
+        models, values, covariance = summarised_errors(
+            table, [self._error_of_sums(own) for own in sums], self.norm
         )
+        size = sample_size(table)
         terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
         counts = np.full(len(values), size.n, dtype=np.int64)
-        return self._merged_estimate(size, terms, values, covariance, counts)
+        unclear = self._unclear(sums)
+        return self._merged_estimate(size, terms, values, covariance, counts, unclear)
 
     # What methods of the fitted estimator share ---------------------------------------------
 
