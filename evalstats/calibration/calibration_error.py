@@ -404,7 +404,7 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         return self.inference == "auto" and self.target != "classwise"
 
     def _inference_name(self, method: Inference) -> str:
-        if self._inverts:
+        if self._inverts and not isinstance(method, Analytic):
             return f"test inversion; differences: {method.describe()}"
         return super()._inference_name(method)
 
@@ -414,7 +414,8 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         return f"by test inversion and differences by {N_RESAMPLES} bootstrap replicates"
 
     def _interval_names(self, columns: Columns, method: Inference, k: int) -> list[str]:
-        if self._inverts:
+        # An estimate from sums is analytic, whatever `inference` would choose with rows.
+        if self._inverts and not isinstance(method, Analytic):
             return ["confidence_curve"] * k
         return super()._interval_names(columns, method, k)
 
