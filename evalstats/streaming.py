@@ -8,12 +8,15 @@ and wherever the batches were summarised.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+from os import PathLike
 from typing import Any, TypeVar, overload
 
 import joblib
 import polars as pl
 
 from evalstats.data.batches import lazy_table, read_batches, require_rows
+from evalstats.data.files import matching_files, scan_table
 from evalstats.data.frames import named_columns
 from evalstats.data.merge_tree import MergeTree
 from evalstats.data.state import State
@@ -227,7 +230,11 @@ def summary_of(
 
 
 def frames_of(data: object, columns: list[str], rows: int | None) -> Iterator[object]:
-    """Batches of a table, or the given frames."""
+    """Batches of each file or of a table, or the given frames."""
+    if isinstance(data, str | PathLike):
+        return chain.from_iterable(
+            read_batches(scan_table(path), columns, rows) for path in matching_files(data)
+        )
     if isinstance(data, pl.DataFrame):
         data = data.lazy()
     table = lazy_table(data)

@@ -43,9 +43,8 @@ def read_batches(
     polars.DataFrame
         The next rows, in their order.
     """
-    known = table.collect_schema().names()
-    table = table.select([name for name in columns if name in known])
-    size = _batch_rows(table) if rows is None else rows
+    table = selected(table, columns)
+    size = batch_rows(table) if rows is None else rows
     held: list[pl.DataFrame] = []
     count = 0
     for chunk in _chunks(table, size):
@@ -59,7 +58,14 @@ def read_batches(
         yield pl.concat(held)
 
 
-def _batch_rows(table: pl.LazyFrame) -> int:
+def selected(table: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
+    """The named columns that a table has."""
+    known = table.collect_schema().names()
+    return table.select([name for name in columns if name in known])
+
+
+def batch_rows(table: pl.LazyFrame) -> int:
+    """Rows of a batch of about 64 MiB, judged by the first rows."""
     head = table.head(SAMPLED_ROWS).collect()
     if head.height < SAMPLED_ROWS:
         return MOST_ROWS
