@@ -156,7 +156,7 @@ class LogLoss(ProperScore):
         return [*found, *super()._diagnose(columns, prepared)]
 
     def _remarks(self, columns: Columns) -> list[str]:
-        if self.clip is None:
+        if self.clip is None or not columns.models:
             return []
         clipped = {
             model: int(_outside(forecast, columns.extra["spacing"][model]).sum())

@@ -257,7 +257,7 @@ class AUPRC(MergeableRanking):
     def _remarks(self, columns: Columns) -> list[str]:
         remarks = [f"prevalence taken as {'random' if self.sampling == 'random' else 'fixed'}"]
         if self.multiclass == "raise" and columns.weight is None:
-            chance = self.chance_level(columns.single["y_true"])
+            chance = chance_average_precision(*self._sample_size(columns))
             remarks.append(f"a random ranking has {chance:.3g} on average")
         return remarks
 
