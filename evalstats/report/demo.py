@@ -29,7 +29,7 @@ from evalstats.report.sections import SECTIONS
 from evalstats.report.sections.overview import headline
 from evalstats.results.tables import format_text
 
-TITLE = "Nine questions to nine metrics, with honest uncertainty"
+TITLE = "Nine evaluation methods, with honest uncertainty"
 LEAD = (
     "Classifiers, probabilities, language models, anomaly maps, detectors, trajectory forecasts, "
     "thresholds and tariffs: one report for all. Every number carries its interval, and every "

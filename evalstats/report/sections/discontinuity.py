@@ -67,8 +67,8 @@ def breaks_in_climate_records() -> Section:
         figures=(
             Figure.of_axes(
                 "discontinuity-effect",
-                "Effect on each decile with pointwise 95% intervals (dark) and the band that "
-                "holds for all deciles at once (light).",
+                "Effect on each decile with pointwise 95% intervals (strong) and the band that "
+                "holds for all deciles at once (faint).",
                 plot_effect_curve(shift.uniform_band()),
             ),
             Figure.of_axes(

@@ -60,7 +60,7 @@ CLAIMS = (
     Claim("A fair motor tariff", 0, "dCor²", "fair", "plain", -1),
 )
 DAM = "Thresholds: regression discontinuity"
-POOLED = "Pooled average precision"
+SHORT = {"Pooled average precision": "AP-Pool", "Length-controlled win rate": "LC win rate"}
 
 
 def headline(sections: Sequence[Section]) -> Section:
@@ -107,8 +107,9 @@ def headline(sections: Sequence[Section]) -> Section:
         figures=(
             Figure.of_axes(
                 "headline-differences",
-                "All differences in units of their standard errors, with 95% intervals and "
-                "adjusted p-values. To the right of 0 the first model is better.",
+                "Differences in units of their standard errors, with 95% intervals and adjusted "
+                "p-values, each turned so that the model is better than its reference to the "
+                "right of 0.",
                 plot_differences(_standardised(differences, claims)),
             ),
         ),
@@ -120,7 +121,7 @@ def _selected(section: Section, claim: Claim) -> Estimate:
 
 
 def _shown_metric(estimate: Estimate, claim: Claim) -> str:
-    return "AP-Pool" if estimate.name == POOLED else claim.metric
+    return SHORT.get(estimate.name, claim.metric)
 
 
 def _values(claim: Claim, estimate: Estimate) -> pl.DataFrame:
@@ -171,7 +172,7 @@ def _adjusted(differences: pl.DataFrame) -> pl.DataFrame:
         df=np.inf,
         two_sided=True,
     )
-    return differences.with_columns(p_adjusted=adjusted, adjust=pl.lit("holm"))
+    return differences.drop("statistic").with_columns(p_adjusted=adjusted, adjust=pl.lit("holm"))
 
 
 def _count(differences: pl.DataFrame) -> str:
@@ -182,12 +183,12 @@ def _count(differences: pl.DataFrame) -> str:
 
 def _standardised(differences: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
     """Differences in standard errors, turned so that more is better."""
-    signs = [claim.sign for claim in claims] + [1] * (differences.height - len(claims))
-    unit = pl.Series("unit", signs) / differences["standard_error"]
+    differences = differences.head(len(claims))
+    unit = pl.Series("unit", [claim.sign for claim in claims]) / differences["standard_error"]
     low, high = differences["ci_low"] * unit, differences["ci_high"] * unit
     return differences.select(
-        (pl.col("metric") + ": " + pl.col("model")).alias("model"),
-        pl.lit("the reference").alias("reference"),
+        (pl.col("question") + ": " + pl.col("metric")).alias("model"),
+        pl.lit("the reference, in standard errors").alias("reference"),
         pl.col("estimate") * unit,
         pl.lit(1.0).alias("standard_error"),
         pl.Series("ci_low", np.minimum(low, high)),
