@@ -1,8 +1,11 @@
 """Sphinx configuration; the build is strict and works offline."""
 
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "evalstats"
 author = "evalstats developers"
@@ -16,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "method_figures",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "generated"]
