@@ -10,8 +10,16 @@ from pathlib import Path
 
 import evalstats as es
 from evalstats.report.section import Figure
-from evalstats.report.sections import anomaly, calibration, detection, discontinuity
-from evalstats.report.sections import discrimination, fairness, trajectory, winrate
+from evalstats.report.sections import (
+    anomaly,
+    calibration,
+    detection,
+    discontinuity,
+    discrimination,
+    fairness,
+    trajectory,
+    winrate,
+)
 from evalstats.results.displays import plot_estimates
 
 # Section that draws a figure, and the figures that are taken from it.

@@ -49,7 +49,7 @@ def demo(
         "evalstats-demo"
     ),
 ) -> None:
-    """Evaluate every method on real or generated data and write a report with tables and figures."""
+    """Evaluate every method on real or generated data and write a report."""
     with exit_codes():
         _require_report_extra()
         _draw_without_display()
