@@ -27,6 +27,10 @@ exclude_patterns = ["_build", "generated"]
 html_theme = "pydata_sphinx_theme"
 html_title = "evalstats"
 html_show_sourcelink = False
+# Pages without pages below them have nothing to show beside the text.
+html_sidebars = {
+    page.stem: [] for page in Path(__file__).parent.glob("*.md") if page.stem != "index"
+}
 html_theme_options = {
     "navigation_with_keys": True,
     "secondary_sidebar_items": ["page-toc"],
