@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +36,10 @@ def run(
         if dry_run:
             sys.stdout.write(_as_text(read.plan(folder)))
             return
-        import matplotlib
+        if find_spec("matplotlib") is not None:
+            import matplotlib
 
-        matplotlib.use("agg")
+            matplotlib.use("agg")
         command = shlex.join(["evalstats", *sys.argv[1:]])
         result = read.run(folder, workers=workers, resume=resume, command=command)
         for message in result.record["damaged"]:

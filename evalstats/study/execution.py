@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -173,14 +173,14 @@ def _compared(estimate: Estimate, comparison: Comparison | None) -> pl.DataFrame
     if comparison.terms is None and over not in estimate.terms.columns:
         # Classes, quantiles and pairs of groups are parts of one result, not rivals.
         return None
-    options: Mapping[str, object] = {
-        "terms": over,
-        "alternative": comparison.alternative,
-        "adjust": comparison.adjust,
-        "margin": comparison.margin,
-    }
     try:
-        return estimate.compare(comparison.reference, **options)
+        return estimate.compare(
+            comparison.reference,
+            terms=over,
+            alternative=comparison.alternative,
+            adjust=comparison.adjust,
+            margin=comparison.margin,
+        )
     except InputError as error:
         # That a metric has one model only may show in the data alone.
         if comparison.reference is None and NOTHING_TO_COMPARE in str(error):
@@ -202,5 +202,5 @@ def _warnings_collected() -> Iterator[list[tuple[str, str]]]:
             elif (message.code, message.message) not in heard:
                 heard.append((message.code, message.message))
 
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         yield heard

@@ -19,7 +19,7 @@ from evalstats.study.headline import HeadlineTable, headline
 from evalstats.study.specification import Comparison, Family, Specification
 from evalstats.study.stored import StepResult
 
-HOLDS = {
+CONTROLLED = {
     "holm": "the family-wise error rate by Holm's method",
     "bonferroni": "the family-wise error rate by Bonferroni's method",
     "bh": "the false discovery rate by the method of Benjamini and Hochberg",
@@ -212,10 +212,13 @@ class StudyResult:
             if adjust is None:
                 sentences.append(f"{text}; p-values are not adjusted.")
             else:
-                sentences.append(f"{text}; p-values of each metric hold {HOLDS[adjust]}.")
+                sentences.append(
+                    f"{text}; p-values are adjusted within each metric to control "
+                    f"{CONTROLLED[adjust]}."
+                )
         return sentences + [
             f"The comparisons in {_listed(family.metrics)} form one family ({family.name}), "
-            f"whose p-values hold {HOLDS[family.adjust]}."
+            f"whose p-values are adjusted to control {CONTROLLED[family.adjust]}."
             for family in self.specification.families
         ]
 
