@@ -114,7 +114,9 @@ def test_true_is_not_the_word_one(folder):
 
 
 def test_words_stand_for_what_toml_lacks(folder):
-    (folder / "study.toml").write_text(HEAD + 'options = { multiclass = "ovr", average = "none" }\n')
+    (folder / "study.toml").write_text(
+        HEAD + 'options = { multiclass = "ovr", average = "none" }\n'
+    )
     assert es.Study("study.toml").specification.metrics[0].estimator.get_params()["average"] is None
 
 
