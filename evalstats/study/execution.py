@@ -142,6 +142,8 @@ def perform(step: Step, *, draw: bool) -> StepResult | Failure:
         with _warnings_collected() as heard, automatic_inference_seeded(step.seed):
             estimator = _fitted(step)
             differences = _compared(estimator.estimate_, step.comparison)
+        # What further views warn about is no warning about the numbers.
+        with _warnings_collected():
             tables = tables_of(estimator)
             figures = figures_of(estimator) if draw else ()
     except InputError as error:

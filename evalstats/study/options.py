@@ -89,7 +89,7 @@ def constructed(
     """
     parameters = inspect.signature(estimator.__init__).parameters
     hints = get_type_hints(estimator.__init__)
-    values = {}
+    values: dict[str, Any] = {}
     sound = True
     for name, value in options.items():
         if name not in parameters or name == "self":
@@ -100,6 +100,9 @@ def constructed(
             sound = False
             continue
         try:
+            if value == NONE and parameters[name].default is None:
+                values[name] = None
+                continue
             values[name] = (
                 inference_of(value) if name == "inference" else _checked(hints[name], value)
             )

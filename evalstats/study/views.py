@@ -1,7 +1,7 @@
 """Figures and tables of a fitted estimator beyond its estimates."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -11,10 +11,12 @@ from evalstats.estimator import Estimator
 from evalstats.study.stored import StoredDrawing, StoredFigure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
 # What the report and paper exports ask for.
 PIXELS = (200, 300)
+MOST_HORIZONS = 6
 VECTORS = ("pdf", "svg")
 CAPTIONS: Mapping[str, str] = {
     "AUROC": "ROC curves with pointwise bands.",
@@ -37,39 +39,61 @@ TITLES: Mapping[str, str] = {
 }
 
 
-def _horizon(estimator: Any) -> Any:
+def _horizons(estimator: Any) -> Iterator[tuple[str, str, "Axes"]]:
     from evalstats.results.displays import plot_horizon
 
-    return plot_horizon(estimator.horizon())
+    frame = estimator.horizon().to_frame()
+    for number, metric in enumerate(frame["metric"].unique(maintain_order=True)[:MOST_HORIZONS], 1):
+        caption = f"{metric} by step of the forecast."
+        yield f"horizon-{number}", caption, plot_horizon(frame.filter(metric=metric))
 
 
-def _image_scores(estimator: Any) -> Any:
+def _image_scores(estimator: Any) -> Iterator[tuple[str, str, "Axes"]]:
     from evalstats.results.displays import plot_image_scores
 
-    return plot_image_scores(estimator.image_scores())
+    yield "images", "Scores of the anomalous images.", plot_image_scores(estimator.image_scores())
 
 
-# Estimators whose plot is a forest of the estimates have further views of their own.
-FURTHER: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
-    "TrajectoryScores": ("horizon", "Scores by step of the forecast.", _horizon),
-    "AUPIMO": ("images", "Scores of the anomalous images.", _image_scores),
+def _own_plot(estimator: Estimator) -> Iterator[tuple[str, str, Any]]:
+    caption = CAPTIONS.get(type(estimator).__name__, f"{estimator.metric}.")
+    yield "plot", caption, estimator.plot()
+
+
+# Views beside ``plot()``, of estimators that have them.
+FURTHER: Mapping[str, Callable[[Any], Iterator[tuple[str, str, Any]]]] = {
+    "TrajectoryScores": _horizons,
+    "AUPIMO": _image_scores,
 }
 
 
 def figures_of(estimator: Estimator) -> tuple[StoredFigure, ...]:
     """Figures that the method itself offers, drawn in all formats."""
-    name = type(estimator).__name__
-    views: list[tuple[str, str, Callable[[], Any]]] = []
+    views: list[Callable[[Any], Iterator[tuple[str, str, Any]]]] = []
     if type(estimator).plot is not Estimator.plot:
-        views.append(("plot", CAPTIONS.get(name, f"{estimator.metric}."), estimator.plot))
-    if name in FURTHER:
-        view, caption, draw = FURTHER[name]
-        views.append((view, caption, lambda: draw(estimator)))
-    return tuple(
-        StoredFigure(view, caption, drawing)
-        for view, caption, draw in views
-        if (drawing := _stored(draw)) is not None
-    )
+        views.append(_own_plot)
+    if type(estimator).__name__ in FURTHER:
+        views.append(FURTHER[type(estimator).__name__])
+    figures = []
+    for view in views:
+        try:
+            for name, caption, axes in view(estimator):
+                figures.append(StoredFigure(name, caption, _stored(axes)))
+        except InputError:
+            # Groups or classes that the method's own plot does not show are in the forest plot.
+            continue
+    return tuple(figures)
+
+
+def _stored(axes: Any) -> StoredDrawing:
+    from matplotlib import pyplot
+
+    if hasattr(axes, "ravel"):
+        axes = axes.ravel()
+    drawing = (axes if hasattr(axes, "figure") else axes[0]).figure
+    try:
+        return _in_all_formats(drawing)
+    finally:
+        pyplot.close(drawing)
 
 
 def tables_of(estimator: Estimator) -> dict[str, pl.DataFrame]:
@@ -93,22 +117,6 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Only columns that a table can show."""
     kept = [n for n, dtype in frame.schema.items() if not dtype.is_nested() and dtype != pl.Object]
     return frame.select(kept)
-
-
-def _stored(draw: Callable[[], Any]) -> StoredDrawing | None:
-    from matplotlib import pyplot
-
-    try:
-        axes = draw()
-    except InputError:
-        # Groups or classes that the method's own plot does not show are in the forest plot.
-        return None
-    first = axes.ravel()[0] if hasattr(axes, "ravel") else axes
-    drawing = first.figure
-    try:
-        return _in_all_formats(drawing)
-    finally:
-        pyplot.close(drawing)
 
 
 class RememberedDrawing:
