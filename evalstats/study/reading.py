@@ -10,7 +10,7 @@ from evalstats.inference.multiplicity import METHODS
 from evalstats.results.comparison import ALTERNATIVES
 from evalstats.results.ranges import require_level
 from evalstats.study.messages import Problems, suggestion
-from evalstats.study.options import constructed, find_estimator, fit_arguments
+from evalstats.study.options import constructed, find_estimator, fit_arguments, registered
 from evalstats.study.reading_columns import Arguments, known_models
 from evalstats.study.reading_data import read_sources
 from evalstats.study.sources import Nothing, Source
@@ -67,7 +67,6 @@ class _Reader:
         self._problems = problems
         self._folder = folder
         self._defaults = Table(self._top.content.get("defaults", {}), ("defaults",), problems)
-        self._used: set[str] = set()
 
     def read(self) -> Specification:
         top = self._top
@@ -78,13 +77,13 @@ class _Reader:
             top.report("seed", f"seed = {seed}: write an integer >= 0")
         self._level = self._read_level()
         self._sources = read_sources(top.content.get("data", {}), self._folder, self._problems)
-        self._comparison = self._read_comparison(
-            Table(top.content.get("compare", {}), ("compare",), self._problems), Comparison()
-        )
+        shared = top.content.get("compare", {})
+        self._compares = shared is not False
+        table = Table(shared if self._compares else {}, ("compare",), self._problems)
+        self._comparison = self._read_comparison(table, Comparison())
         found = self._read_metrics()
         metrics = [metric for metric in found if metric is not None]
-        if len(metrics) == len(found):
-            self._refuse_unused_defaults()
+        self._refuse_unknown_defaults()
         families = self._read_families(metrics, complete=len(metrics) == len(found))
         output = self._read_output()
         self._problems.raise_if_any()
@@ -132,7 +131,6 @@ class _Reader:
             return None
         arguments = Arguments(table, self._defaults, cls, source)
         values = arguments.read()
-        self._used |= arguments.used
         name = table.get("name", str) or self._name(configured, source, values)
         if configured is None or not arguments.sound:
             return None
@@ -191,14 +189,12 @@ class _Reader:
             for name in wanted:
                 if name in content and name in cls._parameter_names():
                     options[name] = content[name]
-        self._used |= {"options", *DIRECT}
         options |= own.content
         options |= {name: table.content[name] for name in DIRECT if name in table.content}
         return options
 
     def _read_source(self, table: Table) -> Source | None:
         name = table.content.get("data", self._defaults.content.get("data"))
-        self._used.add("data")
         if name is None:
             if len(self._sources) == 1:
                 return next(iter(self._sources.values()))
@@ -228,8 +224,8 @@ class _Reader:
     def _comparison_of(
         self, table: Table, models: list[str] | None, name: str
     ) -> Comparison | None:
-        own = table.content.get("compare", True)
-        if own is False or self._top.content.get("compare", True) is False:
+        own = table.content.get("compare", self._compares)
+        if own is False:
             return None
         comparison = self._comparison
         if own is not True:
@@ -248,10 +244,11 @@ class _Reader:
             )
         return comparison
 
-    def _refuse_unused_defaults(self) -> None:
-        for key in self._defaults.content:
-            if key not in self._used:
-                self._defaults.report(key, f"no metric has an argument {key!r}")
+    def _refuse_unknown_defaults(self) -> None:
+        """A default that no metric uses is fine; one that no metric could use is a mistake."""
+        roles = [name for cls in registered().values() for name in fit_arguments(cls)]
+        known = ["data", "options", *DIRECT, *dict.fromkeys(roles)]
+        self._defaults.refuse_unknown(known, "argument")
 
     def _read_families(self, metrics: list[Metric], *, complete: bool) -> list[Family]:
         given = self._top.content.get("family", [])

@@ -32,7 +32,6 @@ class Arguments:
         self._defaults = defaults
         self._estimator = estimator
         self._source = source
-        self.used: set[str] = set()
         self.sound = True
 
     def read(self) -> dict[str, Any]:
@@ -47,8 +46,6 @@ class Arguments:
             elif name in self._defaults.content and name not in self._source.fills:
                 values[name] = self._defaults.content[name]
                 self._check(self._defaults, name, values[name])
-            if name in self._defaults.content:
-                self.used.add(name)
         for name in self._source.fills:
             if name in values:
                 self._report(self._table, name, f"{name} comes from the data {self._source.name!r}")

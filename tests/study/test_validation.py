@@ -53,7 +53,7 @@ ADDED = {
     '\n[[family]]\nmetrics = "all"\nadjust = "max-t"': r"line 11: .*adjust = 'max-t' is unknown",
     "\n[[family]]": r"line 9: \[\[family\]\] 1: metrics is needed",
     '\n[compare]\nreference = "other"': r"line 10: \[compare\]: reference = 'other' is no model of",
-    '\n[defaults]\ncluter = "patient"': r"line 10: \[defaults\]: no metric has an argument 'cluter'",
+    '\n[defaults]\ncluter = "patient"': r"line 10: \[defaults\]: there is no argument 'cluter'",
     '\n[data.more]\npath = "none*.csv"': r"line 10: \[data.more\]: no file matches 'none\*.csv'",
     '\n[data.more]\npath = "none.csv"': r"line 10: \[data.more\]: there is no file 'none.csv'",
     '\n[data.more]\npath = "study.toml"': r"line 10: .*no known extension",
