@@ -107,7 +107,8 @@ def constructed(
                 inference_of(value) if name == "inference" else _checked(hints[name], value)
             )
         except InputError as error:
-            report((name,), f"{name} = {_shown(value)}: {error}")
+            given = name if isinstance(value, Mapping) else f"{name} = {_shown(value)}"
+            report((name,), f"{given}: {error}")
             sound = False
     if not sound:
         return None

@@ -66,7 +66,7 @@ def _for_data(shown: str, path: Path) -> str:
     names = set(frame.collect_schema().names())
     for needed, text in _SPECIAL:
         if needed <= names:
-            return _head(shown) + text + _TAIL
+            return f"{_head(shown)}\n{text}{_TAIL}"
     return starter_text(shown, _inspected(frame.head(LOOKED_AT).collect()), demo=False)
 
 
@@ -163,7 +163,6 @@ level = 0.95
 [data.test]
 {origin}path = {_quoted(shown)}  # parquet, csv, tsv, ndjson, arrow; or a pattern: "runs/*.csv"
 # filter = "split = 'test'"  # keeps the rows that fulfil this SQL expression
-
 """
 
 
