@@ -2,6 +2,7 @@
 
 import json
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.data.state import State
-from evalstats.errors import InputError
-from evalstats.estimator import Estimator
-from evalstats.inference.methods import Analytic
+from evalstats.errors import InputError, warn
+from evalstats.estimator import Diagnosis, Estimator
+from evalstats.inference.methods import Analytic, Inference, NoInference
 from evalstats.results.estimate import Estimate
 from evalstats.results.method_text import methods_sentence
 
@@ -40,42 +41,73 @@ class MergeableEstimator(Estimator):
         """Estimate from a summary."""
 
     def _merged_estimate(
-        self, terms: pl.DataFrame, value: Array, variance: Array, n: NDArray[np.int64]
+        self,
+        columns: Columns,
+        terms: pl.DataFrame,
+        value: Array,
+        covariance: Array,
+        n: NDArray[np.int64],
+        diagnoses: Sequence[Diagnosis] = (),
     ) -> Estimate:
-        """Analytic estimate from a summary, which holds no covariances between terms."""
-        covariance = np.full((len(value), len(value)), np.nan)
-        np.fill_diagonal(covariance, variance)
-        rows = Columns(int(n[0]), {}, {})
+        """Analytic estimate from a summary.
+
+        Parameters
+        ----------
+        columns : Columns
+            What the rows of the summary had in common; their content is not looked at.
+        terms : polars.DataFrame
+            Labels of the values.
+        value : float64 array (k,)
+            Values.
+        covariance : float64 array (k, k)
+            Joint covariance, NaN where the summary does not hold it.
+        n : int64 array (k,)
+            Number of units of each value.
+        diagnoses : sequence of (str, str)
+            Warnings.
+        """
+        method = self._summary_inference()
+        if isinstance(method, NoInference):
+            covariance = np.full_like(covariance, np.nan)
         residual_df: Array = n.astype(np.float64) - 1.0
         df: Array = residual_df if self.t_reference else np.full(len(n), np.inf)
+        notes = [message for _, message in diagnoses]
+        for code, message in diagnoses:
+            warn(code, message, stacklevel=4)
+        if len(value) > 1 and bool(np.isnan(covariance[0, 1:]).all()):
+            notes.append("from a merged state: no covariances between models")
         return Estimate(
             name=self.metric,
             unit=self.unit,
-            n_units=rows.n,
+            n_units=int(n[0]),
             n_clusters=None,
-            inference=Analytic().describe(),
-            level=self.level,
+            inference=method.describe(),
+            level=float(self.level),
             terms=terms,
             value=value,
-            standard_error=np.sqrt(variance),
+            standard_error=np.sqrt(np.clip(np.diag(covariance), 0.0, None)),
             covariance=covariance,
             scale=self.scale,
-            interval=(self._analytic_interval(rows),) * len(value),
+            interval=tuple(self._interval_names(columns, method, len(value))),
             df=df,
             residual_df=residual_df,
             n=n,
             higher_is_better=self.higher_is_better,
-            notes=("from a merged state: no covariances between models",),
+            notes=tuple(notes),
             method_text=methods_sentence(
                 f"{self.metric} with {100 * self.level:g}% confidence intervals",
                 self.unit,
                 self.citation_keys,
-                rows,
-                Analytic(),
-                self._analytic_name(rows),
+                columns,
+                method,
+                self._analytic_name(columns),
             ),
             citation_keys=self.citation_keys,
         )
+
+    def _summary_inference(self) -> Inference:
+        """Inference of an estimate from sums: resampling would need the rows."""
+        return self.inference if isinstance(self.inference, NoInference) else Analytic()
 
     def partial(
         self, *roles: object, data: object = None, sample_weight: object = None, **options: Any

@@ -1,7 +1,6 @@
 """Expected calibration error and its relatives: binned differences of forecast and frequency."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,9 +24,9 @@ from evalstats.calibration.binned_state import (
 )
 from evalstats.calibration.binning import (
     Binning,
-    Bins,
     Convention,
     Edges,
+    Prepared,
     Rule,
     make_bins,
     require_rule,
@@ -60,14 +59,6 @@ from evalstats.results.estimate import Estimate
 Array = NDArray[np.float64]
 MAX_SINGLETONS = 0.5
 N_RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Bins of every model: one set, or one for each class."""
-
-    n: int
-    models: list[list[Bins]]
 
 
 class CalibrationError(ProbabilityEstimator, MergeableEstimator):
@@ -148,7 +139,6 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     higher_is_better: ClassVar[bool | None] = False
     citation_keys: ClassVar[tuple[str, ...]] = ("naeini2015", "kumar2019")
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
         "intervals_nest_and_stay_in_range": "the plug-in error is biased upwards: an interval for "
         "the true error may lie below it; coverage is simulated instead",
     }
@@ -484,7 +474,10 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         n = int(table.filter(model=models[0], **{"class": 0})["n"].sum())
         terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
         counts = np.full(len(values), n, dtype=np.int64)
-        return self._merged_estimate(terms, np.array(values), np.square(errors), counts)
+        covariance = np.full((len(models), len(models)), np.nan)
+        np.fill_diagonal(covariance, np.square(errors))
+        columns = Columns(n, {}, {})
+        return self._merged_estimate(columns, terms, np.array(values), covariance, counts)
 
     # What methods of the fitted estimator share ---------------------------------------------
 

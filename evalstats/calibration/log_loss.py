@@ -79,6 +79,9 @@ class LogLoss(ProperScore):
     value_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     corp_score: ClassVar[CorpScore] = "log"
     citation_keys: ClassVar[tuple[str, ...]] = ("good1952",)
+    exceptions: ClassVar[Mapping[str, str]] = {
+        "dtypes_of_numbers": "clipping follows the type of the forecasts, as in scikit-learn",
+    }
 
     def __init__(
         self,

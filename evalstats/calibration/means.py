@@ -97,7 +97,15 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
         with np.errstate(divide="ignore", invalid="ignore"):
             variance = np.where(n > 1, spread * n / (n - 1.0) / weight**2, np.nan)
         terms = table.drop("n", *MOMENTS)
-        return self._merged_estimate(terms, mean, variance, n.astype(np.int64))
+        counts = n.astype(np.int64)
+        columns = Columns(int(counts[0]), {}, {})
+        return self._merged_estimate(columns, terms, mean, _diagonal(variance), counts)
+
+
+def _diagonal(variance: Array) -> Array:
+    covariance = np.full((len(variance), len(variance)), np.nan)
+    np.fill_diagonal(covariance, variance)
+    return covariance
 
 
 def model_terms(metric: str, columns: Columns) -> list[dict[str, Hashable]]:

@@ -51,9 +51,6 @@ class ProbabilityEstimator(Estimator):
         Role("y_true", "label", help="column with the labels (0/1, or see --pos-label)"),
         Role("y_prob", "score", per_model=True, help="column with the probabilities of a model"),
     )
-    exceptions: ClassVar[Mapping[str, str]] = {
-        "dtypes_of_numbers": "ten times a probability, rounded, is no probability any more",
-    }
     target: Target
     pos_label: Hashable | None
     labels: list[Hashable] | None

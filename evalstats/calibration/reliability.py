@@ -100,7 +100,6 @@ class ReliabilityDiagram(ProbabilityEstimator):
     value_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     citation_keys: ClassVar[tuple[str, ...]] = ("dimitriadis2021",)
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
         "merge": "isotonic regression needs the joint order of all rows",
         "intervals_nest_and_stay_in_range": BIASED,
     }

@@ -93,7 +93,7 @@ class CalibrationSlope(ProbabilityEstimator):
     verb: ClassVar[str] = "calibration-slope"
     citation_keys: ClassVar[tuple[str, ...]] = ("cox1958",)
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
+        "dtypes_of_numbers": "forecasts rounded to 0 or 1 have infinite logits, which are refused",
         "merge": "a regression needs all rows again at every step of the fit",
     }
     target: Target = "positive"
