@@ -291,7 +291,7 @@ def test_undefined_replicates_are_no_evidence():
     assert table["p_value"].to_list() == [1.0]
 
 
-@pytest.mark.filterwarnings("ignore:.few-objects")
+@pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
 def test_a_detector_does_not_differ_from_itself():
     """Two equal result files of images without large objects: no size class may show a test."""
     truth = {
