@@ -2,18 +2,23 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.data.batches import lazy_table, read_batches
 from evalstats.data.columns import Columns
+from evalstats.data.frames import named_columns
+from evalstats.data.merge_tree import MergeTree
 from evalstats.data.state import State
 from evalstats.errors import InputError, warn
 from evalstats.estimator import Diagnosis, Estimator
-from evalstats.inference.methods import Analytic, Inference, NoInference
+from evalstats.inference.methods import Analytic, Bootstrap, Inference, Jackknife, NoInference
 from evalstats.results.estimate import Estimate
 from evalstats.results.method_text import methods_sentence
 
@@ -27,6 +32,12 @@ class MergeableEstimator(Estimator):
 
     Parts may be merged in any order and grouping; the estimate equals that of all rows at once.
     """
+
+    _rows_of_fit: Callable[[], Columns]
+    # Kinds of state among which ``partial(..., state=)`` chooses, the default one first.
+    states: ClassVar[tuple[str, ...]] = ()
+    _analytic_by_default: ClassVar[bool] = True
+    _keeps_clusters: ClassVar[bool] = False
 
     @abstractmethod
     def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
@@ -67,11 +78,17 @@ class MergeableEstimator(Estimator):
             Warnings.
         """
         method = self._summary_inference()
+        frequency = isinstance(method, Analytic) and method.weight_kind == "frequency"
+        if frequency and columns.weight is not None:
+            raise InputError(
+                "frequency weights count identical rows, which a merged state does not tell "
+                "apart: fit all rows at once, or pass Analytic()"
+            )
         if isinstance(method, NoInference):
             covariance = np.full_like(covariance, np.nan)
         residual_df: Array = n.astype(np.float64) - 1.0
         df: Array = residual_df if self.t_reference else np.full(len(n), np.inf)
-        notes = [message for _, message in diagnoses]
+        notes = [*(message for _, message in diagnoses), *self._remarks(columns)]
         for code, message in diagnoses:
             warn(code, message, stacklevel=4)
         if len(value) > 1 and bool(np.isnan(covariance[0, 1:]).all()):
@@ -105,9 +122,88 @@ class MergeableEstimator(Estimator):
             citation_keys=self.citation_keys,
         )
 
+    @property
+    def _is_analytic(self) -> bool:
+        """Whether the errors of ``fit`` rest on influence values and probability weights."""
+        method = self.inference
+        if method == "auto":
+            return self._analytic_by_default
+        probability = isinstance(method, Analytic) and method.weight_kind == "probability"
+        return probability or isinstance(method, NoInference)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        """Options of the state from which the estimate of ``fit`` follows; None without one."""
+        return None
+
+    def _state_pays(self, state: State, n: int) -> bool:  # noqa: ARG002
+        """Whether the state of `n` rows is so much smaller than they that it is worth keeping."""
+        return True
+
+    def _summary_key(self, options: dict[str, Any]) -> str:
+        """Equal for estimators whose states of the same rows are equal."""
+        return self._definition(options)
+
+    def _require_summarised_inference(self) -> None:
+        """Refuse resampling, for which a summary has no rows."""
+        if isinstance(self.inference, Bootstrap | Jackknife):
+            raise InputError(
+                f"inference={self.inference!r} needs the rows, of which a state keeps sums only: "
+                "pass inference=Analytic(), or call fit"
+            )
+
+    def _fit(
+        self,
+        arguments: Mapping[str, object],
+        *,
+        data: object,
+        sample_weight: object,
+        cluster: object,
+        by: object,
+    ) -> Self:
+        """Fit in one pass over a large table where the state gives the same estimate.
+
+        A table is large if it has several batches. Rows are not kept: views that need them read
+        the table again.
+        """
+        shared = {"data": data, "sample_weight": sample_weight, "cluster": cluster, "by": by}
+        options = None
+        if data is not None and by is None and self.nan_policy == "raise":
+            self._check_params()
+            options = self._fit_state()
+        table = None if options is None else lazy_table(data)
+        if table is None or options is None or (cluster is not None and not self._keeps_clusters):
+            return super()._fit(arguments, **shared)
+        wanted = named_columns([*arguments.values(), sample_weight, cluster])
+        batches = read_batches(table, wanted)
+        first, second = next(batches, None), next(batches, None)
+        if first is None or second is None:
+            return super()._fit(arguments, **{**shared, "data": data if first is None else first})
+        given = {name: value for name, value in arguments.items() if value is not None}
+        given |= {} if sample_weight is None else {"sample_weight": sample_weight}
+        given |= {} if cluster is None else {"cluster": cluster}
+        tree = MergeTree(self.merge)
+        for batch in chain([first, second], batches):
+            state = self.partial(data=batch, **given, **options)
+            if not self._state_pays(state, batch.height):
+                del first, second, tree, batch, state
+                return super()._fit(arguments, **shared)
+            tree.push(state)
+        self.finalize(tree.result())
+        self._rows_of_fit = partial(self._columns, arguments, **shared)
+        return self
+
+    def _fitted_columns(self) -> Columns:
+        if not hasattr(self, "_columns_seen") and hasattr(self, "_rows_of_fit"):
+            self._columns_seen = self._rows_of_fit()
+        return super()._fitted_columns()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = super().__getstate__()
+        return {name: item for name, item in kept.items() if name != "_rows_of_fit"}
+
     def _summary_inference(self) -> Inference:
         """Inference of an estimate from sums: resampling would need the rows."""
-        return self.inference if isinstance(self.inference, NoInference) else Analytic()
+        return self.inference if isinstance(self.inference, NoInference | Analytic) else Analytic()
 
     def partial(
         self, *roles: object, data: object = None, sample_weight: object = None, **options: Any

@@ -161,6 +161,9 @@ class LocalisationEstimator(MergeableEstimator):
         self._columns_seen = columns
         return estimate
 
+    def _require_summarised_inference(self) -> None:
+        """Images can be resampled: a state holds what each of them adds."""
+
     def _require_mergeable(self) -> None:
         """Refuse configurations whose result is no function of a tail."""
 

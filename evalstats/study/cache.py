@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from evalstats.errors import InputError
-from evalstats.study.names import slug
+from evalstats.report.naming import safe_name
 from evalstats.study.steps import Step
 from evalstats.study.stored import StepResult, load_result, save_result
 
@@ -29,7 +29,7 @@ class Cache:
         """File of a step; None if it cannot be kept."""
         if self.folder is None or step.key is None:
             return None
-        return self.folder / f"{slug(step.name)}-{step.key[:24]}.zip"
+        return self.folder / f"{safe_name(step.name.lower())}-{step.key[:24]}.zip"
 
     def load(self, step: Step, *, drawn: bool) -> StepResult | None:
         """The result of a step that is finished; None if there is none.

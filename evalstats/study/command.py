@@ -10,6 +10,8 @@ import polars as pl
 import typer
 
 from evalstats.report.run import exit_codes
+from evalstats.results.layout import format_term
+from evalstats.study.grid import aligned
 from evalstats.study.starter import write_starter
 from evalstats.study.study import Study
 
@@ -77,20 +79,11 @@ def init(
 
 
 def _as_text(plan: pl.DataFrame) -> str:
-    from rich.cells import cell_len
-
-    from evalstats.results.layout import MISSING, clean
-
     lines = [plan.columns]
     for row in plan.rows():
         cells = [
-            MISSING if v is None else f"{v:,}" if n == "rows" else str(v)
-            for n, v in zip(plan.columns, row, strict=True)
+            f"{value:,}" if name == "rows" and value is not None else format_term(value)
+            for name, value in zip(plan.columns, row, strict=True)
         ]
-        lines.append([clean(cell) for cell in cells])
-    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(plan.columns))]
-    text = [
-        "  ".join(c + " " * (w - cell_len(c)) for c, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-    return "\n".join([text[0], "-" * max(map(cell_len, text)), *text[1:]]) + "\n"
+        lines.append(cells)
+    return "\n".join(aligned(lines)) + "\n"

@@ -2,32 +2,18 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from evalstats.results.method_text import package_version
+from evalstats.report.manifest import software_versions
 from evalstats.study.hashing import code_digest, file_digest
 from evalstats.study.result import StudyResult
 from evalstats.study.stored import StepResult
 
-DEPENDENCIES = (
-    "numpy",
-    "scipy",
-    "polars",
-    "narwhals",
-    "numba",
-    "llvmlite",
-    "scikit-learn",
-    "statsmodels",
-    "joblib",
-    "formulaic",
-    "matplotlib",
-    "jinja2",
-    "pycocotools",
-)
+# Beyond what every report lists: they read data, fit formulas or draw.
+FURTHER = ("narwhals", "joblib", "formulaic", "matplotlib", "jinja2", "pycocotools")
 
 
 def make_manifest(result: StudyResult) -> dict[str, Any]:
@@ -43,10 +29,6 @@ def make_manifest(result: StudyResult) -> dict[str, Any]:
         "format": "evalstats.manifest",
         "version": 1,
         "title": specification.title,
-        "evalstats": {"version": package_version(), "sources_sha256": code_digest()},
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "dependencies": {name: _version(name) for name in DEPENDENCIES},
         "study": result.record.get("study"),
         "seed": specification.seed,
         "data": {
@@ -58,7 +40,24 @@ def make_manifest(result: StudyResult) -> dict[str, Any]:
             {"name": family.name, "metrics": list(family.metrics), "adjust": family.adjust}
             for family in specification.families
         ],
+        "software": _software(),
     }
+
+
+def _software() -> dict[str, str]:
+    versions = software_versions()
+    # Results do not depend on how many processors computed them.
+    versions.pop("processors")
+    versions |= {name: _version(name) for name in FURTHER}
+    return {**versions, "sources of evalstats": f"sha256 {code_digest()}"}
+
+
+def for_readers(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page shows of a manifest: everything but the text of the study file."""
+    study = dict(manifest["study"] or {})
+    study.pop("text", None)
+    shown = {name: manifest[name] for name in ("seed", "data", "metrics", "software")}
+    return {"study": study, **shown} if study else shown
 
 
 def _metric(item: Any) -> dict[str, Any]:

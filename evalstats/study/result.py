@@ -15,7 +15,8 @@ from evalstats.results.estimate import Estimate
 from evalstats.results.latex import escape_latex, format_latex
 from evalstats.results.tables import format_text
 from evalstats.study.execution import Finished
-from evalstats.study.headline import HeadlineTable, headline
+from evalstats.study.grid import GridTable
+from evalstats.study.headline import headlines
 from evalstats.study.specification import Comparison, Family, Specification
 from evalstats.study.stored import StepResult
 
@@ -121,9 +122,15 @@ class StudyResult:
             found.update(zip(members, adjusted, strict=True))
         return found
 
-    def headline(self) -> HeadlineTable | None:
-        """Metrics by models; None where no metric is one number per model."""
-        return headline(self.estimates, self.specification.title)
+    def headlines(self) -> list[GridTable]:
+        """Metrics by models, one table for each set of models that metrics share.
+
+        Returns
+        -------
+        list of GridTable
+            Empty where no metric is one number per model.
+        """
+        return headlines(self.estimates, self.specification.title)
 
     def to_latex(self) -> str:
         """The headline table and the table of comparisons, ready for a paper.
@@ -133,12 +140,9 @@ class StudyResult:
         str
             LaTeX source (needs ``booktabs``) in which names are literal text.
         """
-        tables = []
-        head = self.headline()
-        if head is not None:
-            tables.append(head.to_latex())
-        else:
-            tables.append(format_latex(self.to_frame(), bold_best=False, level=self._level))
+        tables = [table.to_latex() for table in self.headlines()]
+        if not tables:
+            tables = [format_latex(self.to_frame(), bold_best=False, level=self._level)]
         differences = self.comparisons()
         if differences.height:
             caption = escape_latex(f"{self.specification.title}: paired differences")
@@ -154,13 +158,10 @@ class StudyResult:
         return "\n\n".join(tables)
 
     def __str__(self) -> str:
-        head = self.headline()
-        title = self.specification.title
-        parts = [
-            format_text(named(self.to_frame()), title=title, level=self._level)
-            if head is None
-            else head.to_text()
-        ]
+        parts = [table.to_text() for table in self.headlines()]
+        if not parts:
+            title = self.specification.title
+            parts = [format_text(named(self.to_frame()), title=title, level=self._level)]
         differences = self.comparisons()
         if differences.height:
             parts.append(
@@ -172,10 +173,8 @@ class StudyResult:
         return f"<StudyResult {self.specification.title!r}: {', '.join(self.estimates)}>"
 
     def _repr_html_(self) -> str:
-        head = self.headline()
-        if head is not None:
-            return head.to_html()
-        return "\n".join(estimate.to_html() for estimate in self.estimates.values())
+        tables = [table.to_html() for table in self.headlines()]
+        return "\n".join(tables or [item.to_html() for item in self.estimates.values()])
 
     @property
     def _level(self) -> float:

@@ -1,21 +1,14 @@
 """The sections of a study's report: headline, forest plots, and one for each metric."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
 import polars as pl
 
+from evalstats.report.naming import unique_names
 from evalstats.report.section import Figure, Section, Table
 from evalstats.results.estimate import Estimate
-from evalstats.results.layout import MEASURES
+from evalstats.study.diagnostics import diagnostics_table
 from evalstats.study.execution import Finished
-from evalstats.study.names import slugs
 from evalstats.study.result import StudyResult, named
 from evalstats.study.stored import StepResult
-from evalstats.study.views import RememberedDrawing
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # Longer plots are unreadable; their numbers are in the tables.
 MOST_ROWS = 40
@@ -31,8 +24,8 @@ def make_sections(result: StudyResult) -> list[Section]:
         What was found.
     """
     names = [item.step.name for item in result.finished]
-    files = slugs([*RESERVED, *(f"\0{name}" for name in names)])
-    file_of = {name: files[f"\0{name}"] for name in names}
+    files = unique_names((name.lower() for name in names), taken=RESERVED)
+    file_of = dict(zip(names, files, strict=True))
     draw = result.specification.output.report or bool(result.specification.output.figures)
     sections = [*_headline(result), *(_forests(result, file_of) if draw else [])]
     differences = result.differences()
@@ -44,8 +37,8 @@ def make_sections(result: StudyResult) -> list[Section]:
 
 
 def _headline(result: StudyResult) -> list[Section]:
-    table = result.headline()
-    if table is None:
+    tables = result.headlines()
+    if not tables:
         return []
     return [
         Section(
@@ -53,7 +46,7 @@ def _headline(result: StudyResult) -> list[Section]:
             intro="All metrics that are one number per model. Arrows show the better direction. "
             "Whether a difference is more than chance is a question for the paired comparisons "
             "below, not for overlapping intervals.",
-            tables=(table,),
+            tables=tables,
         )
     ]
 
@@ -66,7 +59,9 @@ def _forests(result: StudyResult, file_of: dict[str, str]) -> list[Section]:
         frame = _by_group(estimate.to_frame())
         if frame.height <= MOST_ROWS:
             caption = f"{name}: estimates with {100 * estimate.level:g}% intervals."
-            figures.append(_figure(f"{file_of[name]}-forest", caption, plot_estimates(frame)))
+            figures.append(
+                Figure.of_axes(f"{file_of[name]}-forest", caption, plot_estimates(frame))
+            )
     if not figures:
         return []
     return [
@@ -87,18 +82,19 @@ def _metric(
     draw: bool,
 ) -> Section:
     name, estimate = item.step.name, found.estimate
-    tables = [
+    warned = {message for _, message in found.warnings}
+    tables: list[Table] = [
         Table(
             file,
             name,
             _by_group(estimate.to_frame()),
-            note="; ".join(estimate.notes),
+            note="; ".join(note for note in estimate.notes if note not in warned),
             level=estimate.level,
             higher_is_better=estimate.higher_is_better,
         )
     ]
     figures = [
-        Figure(f"{file}-{figure.name}", f"{name}: {figure.caption}", figure.drawing)  # type: ignore[arg-type]
+        Figure(f"{file}-{figure.name}", f"{name}: {figure.caption}", figure.drawing)
         for figure in (found.figures if draw else ())
     ]
     if differences is not None and differences.height:
@@ -107,15 +103,16 @@ def _metric(
         if draw and differences.height <= MOST_ROWS:
             figures.append(_differences(result, item, differences, file))
     for number, (title, frame) in enumerate(found.tables.items(), 1):
-        shown = _long(frame)
-        if shown.height:
-            tables.append(Table(f"{file}-diagnostics-{number}", f"{name}: {title.lower()}", shown))
+        titled = f"{name}: {title[:1].lower()}{title[1:]}"
+        table = diagnostics_table(f"{file}-diagnostics-{number}", titled, frame, estimate.level)
+        tables += [] if table is None else [table]
     return Section(
         title=name,
-        intro="\n\n".join([_sampled(item, estimate), *_warned(found)]),
+        intro=_sampled(item, estimate),
         tables=tables,
         figures=figures,
         estimates=(estimate,),
+        warnings=[f"[{code}] {message}" for code, message in found.warnings],
     )
 
 
@@ -130,11 +127,6 @@ def _sampled(item: Finished, estimate: Estimate) -> str:
     return f"{text}Inference: {estimate.inference}."
 
 
-def _warned(found: StepResult) -> list[str]:
-    # With `Section(warnings=...)` these become the warnings of the section.
-    return [f"Warning [{code}]: {message}" for code, message in found.warnings]
-
-
 def _differences(
     result: StudyResult, item: Finished, differences: pl.DataFrame, file: str
 ) -> Figure:
@@ -145,7 +137,7 @@ def _differences(
     families = result.specification.families
     family = next((f.name for f in families if item.step.name in f.metrics), None)
     over = "" if family is None else f" over the family {family}"
-    return _figure(
+    return Figure.of_axes(
         f"{file}-differences",
         f"{item.step.name}: paired differences with intervals and p-values adjusted{over}.",
         plot_differences(differences, margin=margin),
@@ -157,13 +149,13 @@ def _families(result: StudyResult) -> list[Section]:
     if not families:
         return []
     found = result.comparisons()
-    file_of = slugs([*RESERVED, *(f"\0family {family.name}" for family in families)])
+    files = unique_names(f"family-{family.name.lower()}" for family in families)
     tables = []
-    for family in families:
+    for file, family in zip(files, families, strict=True):
         frame = found.filter(pl.col("name").is_in(family.metrics)) if found.height else found
         if frame.height:
             title = f"Family {family.name}: all comparisons"
-            tables.append(Table(file_of[f"\0family {family.name}"], title, named(frame)))
+            tables.append(Table(file, title, named(frame)))
     if not tables:
         return []
     return [
@@ -182,25 +174,3 @@ def _by_group(frame: pl.DataFrame) -> pl.DataFrame:
         return frame
     first = [name for name in ("metric", "group") if name in frame.columns]
     return frame.select(*first, pl.exclude(first))
-
-
-def _long(frame: pl.DataFrame) -> pl.DataFrame:
-    """A table of any quantities as one that the table module can show."""
-    if "estimate" in frame.columns and frame.columns[0] not in MEASURES:
-        return frame
-    labels = [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]
-    numbers = [name for name in frame.columns if name not in labels]
-    if not numbers:
-        return frame.clear()
-    frame = frame.with_columns(pl.col(labels).cast(pl.String), pl.col(numbers).cast(pl.Float64))
-    return frame.unpivot(
-        numbers, index=labels or None, variable_name="quantity", value_name="estimate"
-    )
-
-
-def _figure(name: str, caption: str, axes: "Axes | Sequence[Any]") -> Figure:
-    from matplotlib import pyplot
-
-    drawing: Any = axes.figure  # type: ignore[union-attr]
-    pyplot.close(drawing)
-    return Figure(name, caption, RememberedDrawing(drawing))  # type: ignore[arg-type]

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from evalstats.data.files import unreadable
 from evalstats.errors import InputError
-from evalstats.report.files import scan_table, unreadable
+from evalstats.report.files import scan_table
 from evalstats.study.hashing import HashingSink, file_digest, opened
 
 BLOCK = ("sample_weight", "cluster", "by")

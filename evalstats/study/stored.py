@@ -12,7 +12,9 @@ from typing import Any
 import polars as pl
 
 from evalstats.errors import InputError
+from evalstats.report.drawings import Images
 from evalstats.report.files import write_atomically
+from evalstats.report.section import Figure
 from evalstats.results.estimate import Estimate
 
 FORMAT = "evalstats.Step"
@@ -20,45 +22,10 @@ FORMAT_VERSION = 1
 RECORD = "record.json"
 ESTIMATE = "estimate.npz"
 DIFFERENCES = "differences.parquet"
+# What reports and papers may ask for.
+FORMS = ("png", "pdf", "svg")
 # The date of all members, so that equal results are equal files.
 NO_DATE = (1980, 1, 1, 0, 0, 0)
-
-
-@dataclass(frozen=True)
-class StoredDrawing:
-    """A figure that was drawn before; it is saved as a matplotlib figure would be.
-
-    Attributes
-    ----------
-    renditions : mapping of str to bytes
-        Content by ``"png@200"``, ``"pdf"`` and so on.
-    width : float
-        Width in inches.
-    """
-
-    renditions: Mapping[str, bytes]
-    width: float
-
-    def get_figwidth(self) -> float:
-        """Width in inches."""
-        return self.width
-
-    def savefig(self, target: Any, *, format: str, dpi: float = 200, **_: Any) -> None:  # noqa: A002
-        """Write the rendition in `format`, for pixels the one nearest to `dpi`."""
-        fitting = [name for name in self.renditions if name.partition("@")[0] == format]
-        if not fitting:
-            raise InputError(f"a stored figure has no rendition as {format}")
-        nearest = min(fitting, key=lambda name: abs(float(name.partition("@")[2] or dpi) - dpi))
-        target.write(self.renditions[nearest])
-
-
-@dataclass(frozen=True)
-class StoredFigure:
-    """A figure of a step with its caption."""
-
-    name: str
-    caption: str
-    drawing: StoredDrawing
 
 
 @dataclass(frozen=True)
@@ -75,8 +42,8 @@ class StepResult:
         What was warned about.
     tables : mapping of str to polars.DataFrame
         Diagnostics by title.
-    figures : tuple of StoredFigure
-        Figures of the method itself.
+    figures : tuple of Figure
+        Figures of the method itself, drawn.
     drawn : bool
         Whether figures were asked for.
     seconds : float
@@ -87,7 +54,7 @@ class StepResult:
     differences: pl.DataFrame | None
     warnings: tuple[tuple[str, str], ...] = ()
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    figures: tuple[StoredFigure, ...] = ()
+    figures: tuple[Figure, ...] = ()
     drawn: bool = False
     seconds: float = 0.0
 
@@ -116,15 +83,15 @@ def save_result(result: StepResult, identity: Mapping[str, Any], path: Path) -> 
     for position, table in enumerate(result.tables.values()):
         members[f"table-{position}.parquet"] = _parquet(table)
     for position, figure in enumerate(result.figures):
-        for rendition, content in figure.drawing.renditions.items():
-            members[f"figure-{position}.{rendition}"] = content
+        for form, content in figure.drawn(FORMS).forms.items():
+            members[f"figure-{position}.{form}"] = content
     record = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "identity": identity,
         "warnings": result.warnings,
         "tables": list(result.tables),
-        "figures": [[f.name, f.caption, f.drawing.width] for f in result.figures],
+        "figures": [[f.name, f.caption, f.drawn(FORMS).width] for f in result.figures],
         "drawn": result.drawn,
         "seconds": result.seconds,
         "sha256": {name: hashlib.sha256(item).hexdigest() for name, item in members.items()},
@@ -171,12 +138,12 @@ def _result(record: Mapping[str, Any], members: Mapping[str, bytes]) -> StepResu
     figures = []
     for position, (name, caption, width) in enumerate(record["figures"]):
         start = f"figure-{position}."
-        renditions = {
+        forms = {
             member.removeprefix(start): content
             for member, content in members.items()
             if member.startswith(start)
         }
-        figures.append(StoredFigure(name, caption, StoredDrawing(renditions, float(width))))
+        figures.append(Figure(name, caption, Images(forms, float(width))))
     differences = members.get(DIFFERENCES)
     return StepResult(
         _estimate(members[ESTIMATE]),

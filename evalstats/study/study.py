@@ -73,7 +73,7 @@ class Study:
     ... )
     >>> study.plan()["models"].to_list()
     ['a, b', 'a, b']
-    >>> print(study.run().headline().to_latex().splitlines()[6])
+    >>> print(study.run().headlines()[0].to_latex().splitlines()[6])
     Model & AUROC $\uparrow$ & AUPRC $\uparrow$ \\
     """
 

@@ -1,29 +1,25 @@
 """Figures and tables of a fitted estimator beyond its estimates."""
 
-import io
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from evalstats.errors import InputError
 from evalstats.estimator import Estimator
-from evalstats.study.stored import StoredDrawing, StoredFigure
+from evalstats.report.section import Figure
+from evalstats.study.stored import FORMS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
 
-# What the report and paper exports ask for.
-PIXELS = (200, 300)
 MOST_HORIZONS = 6
-VECTORS = ("pdf", "svg")
 CAPTIONS: Mapping[str, str] = {
     "AUROC": "ROC curves with pointwise bands.",
     "AUPRC": "Precision-recall curves with pointwise bands.",
     "MistakeAnalysis": "Share of the loss by threshold, and amplification by subgroups.",
     "ReliabilityDiagram": "Observed frequency by forecast, with bands.",
-    "AveragePrecision": "Precision by recall.",
     "PooledAveragePrecision": "Precision by recall, pooled over categories.",
     "AUPIMO": "Overlap by shared false positive rate.",
     "DistributionRDD": "Effect on each quantile, with pointwise intervals and the uniform band.",
@@ -59,6 +55,8 @@ def _own_plot(estimator: Estimator) -> Iterator[tuple[str, str, Any]]:
     yield "plot", caption, estimator.plot()
 
 
+# Their plot is the forest of the estimates, which a report has anyway.
+FORESTS = ("AveragePrecision",)
 # Views beside ``plot()``, of estimators that have them.
 FURTHER: Mapping[str, Callable[[Any], Iterator[tuple[str, str, Any]]]] = {
     "TrajectoryScores": _horizons,
@@ -66,10 +64,10 @@ FURTHER: Mapping[str, Callable[[Any], Iterator[tuple[str, str, Any]]]] = {
 }
 
 
-def figures_of(estimator: Estimator) -> tuple[StoredFigure, ...]:
+def figures_of(estimator: Estimator) -> tuple[Figure, ...]:
     """Figures that the method itself offers, drawn in all formats."""
     views: list[Callable[[Any], Iterator[tuple[str, str, Any]]]] = []
-    if type(estimator).plot is not Estimator.plot:
+    if type(estimator).plot is not Estimator.plot and type(estimator).__name__ not in FORESTS:
         views.append(_own_plot)
     if type(estimator).__name__ in FURTHER:
         views.append(FURTHER[type(estimator).__name__])
@@ -77,23 +75,12 @@ def figures_of(estimator: Estimator) -> tuple[StoredFigure, ...]:
     for view in views:
         try:
             for name, caption, axes in view(estimator):
-                figures.append(StoredFigure(name, caption, _stored(axes)))
+                figure = Figure.of_axes(name, caption, axes)
+                figures.append(replace(figure, drawing=figure.drawn(FORMS)))
         except InputError:
             # Groups or classes that the method's own plot does not show are in the forest plot.
             continue
     return tuple(figures)
-
-
-def _stored(axes: Any) -> StoredDrawing:
-    from matplotlib import pyplot
-
-    if hasattr(axes, "ravel"):
-        axes = axes.ravel()
-    drawing = (axes if hasattr(axes, "figure") else axes[0]).figure
-    try:
-        return _in_all_formats(drawing)
-    finally:
-        pyplot.close(drawing)
 
 
 def tables_of(estimator: Estimator) -> dict[str, pl.DataFrame]:
@@ -117,54 +104,3 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Only columns that a table can show."""
     kept = [n for n, dtype in frame.schema.items() if not dtype.is_nested() and dtype != pl.Object]
     return frame.select(kept)
-
-
-class RememberedDrawing:
-    """A drawing that is rendered once in each format, however often it is saved.
-
-    Parameters
-    ----------
-    drawing : matplotlib Figure
-        The drawing.
-    """
-
-    def __init__(self, drawing: "Drawing") -> None:
-        self._drawing = drawing
-        self._renditions: dict[tuple[str, float], bytes] = {}
-
-    def get_figwidth(self) -> float:
-        """Width in inches."""
-        return float(self._drawing.get_figwidth())
-
-    def savefig(self, target: Any, *, format: str, dpi: float = 200, **_: Any) -> None:  # noqa: A002
-        """Write the drawing in `format`."""
-        # Only pixels depend on the resolution.
-        key = format, dpi if format == "png" else 0.0
-        if key not in self._renditions:
-            self._renditions[key] = _rendered(self._drawing, format, dpi)
-        target.write(self._renditions[key])
-
-
-def _rendered(drawing: "Drawing", form: str, dpi: float) -> bytes:
-    from matplotlib import rc_context
-
-    buffer = io.BytesIO()
-    # Without dates and random names the same numbers give the same file.
-    metadata: Any = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)
-    with rc_context({"svg.hashsalt": "evalstats"}):
-        drawing.savefig(
-            buffer,
-            format=form,
-            dpi=dpi,
-            metadata=metadata,
-            facecolor="white",
-            bbox_inches="tight",
-        )
-    return buffer.getvalue()
-
-
-def _in_all_formats(drawing: "Drawing") -> StoredDrawing:
-    """A drawing in every format that a report or paper may ask for."""
-    renditions = {f"png@{dpi}": _rendered(drawing, "png", dpi) for dpi in PIXELS}
-    renditions |= {form: _rendered(drawing, form, PIXELS[-1]) for form in VECTORS}
-    return StoredDrawing(renditions, float(drawing.get_figwidth()))

@@ -1,26 +1,18 @@
 """The folder of a study: report, tables, figures, estimates, methods, references, manifest."""
 
-import io
 import json
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evalstats.errors import InputError
 from evalstats.report.files import write_atomically
-from evalstats.report.page import PAPER_DPI, write_report
-from evalstats.report.section import Section, Table
-from evalstats.results.tables import format_markdown
-from evalstats.study.manifest import as_json, make_manifest, make_timings, with_files
-from evalstats.study.names import slugs
+from evalstats.report.naming import unique_names
+from evalstats.report.page import SCREEN_FORMS, write_exports, write_report
+from evalstats.study.manifest import as_json, for_readers, make_manifest, make_timings, with_files
 from evalstats.study.result import StudyResult
 from evalstats.study.sections import make_sections
 from evalstats.study.specification import Output
 from evalstats.study.stored import estimate_bytes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 FOLDERS = ("tables", "figures", "estimates")
 
@@ -66,23 +58,31 @@ def write_study(result: StudyResult, folder: Path) -> Path:
     specification = result.specification
     require_extras(specification.output)
     earlier = _listed_files(folder)
-    for name in FOLDERS:
-        try:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot create {str(folder / name)!r}: {error.strerror}") from error
+    try:
+        (folder / "estimates").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create {str(folder)!r}: {error.strerror}") from error
     sections = make_sections(result)
     manifest = make_manifest(result)
-    files = _write_exports(folder, sections, specification.output)
+    output = specification.output
+    forms = (*(SCREEN_FORMS if output.report else ()), *output.figures)
+    sections = [section.drawn(forms) for section in sections]
+    files = write_exports(folder, sections, output.tables, output.figures)
     page = folder
-    if specification.output.report:
-        # Until the page takes `manifest` and `formats`, tables and figures are written here and
-        # replaced by equal ones: write_report(..., manifest=manifest, formats=...) then does both.
-        page = write_report(folder, specification.title, _lead(result), sections)
+    if output.report:
+        page = write_report(
+            folder,
+            specification.title,
+            _lead(result),
+            sections,
+            manifest=for_readers(manifest),
+            table_formats=output.tables,
+            figure_formats=output.figures,
+        )
         files.append(page)
-    estimates = slugs(result.estimates)
-    for name, estimate in result.estimates.items():
-        path = folder / "estimates" / f"{estimates[name]}.npz"
+    names = unique_names(name.lower() for name in result.estimates)
+    for name, estimate in zip(names, result.estimates.values(), strict=True):
+        path = folder / "estimates" / f"{name}.npz"
         write_atomically(path, estimate_bytes(estimate))
         files.append(path)
     for name, text in (("methods.txt", result.methods()), ("references.bib", result.bibtex())):
@@ -107,45 +107,6 @@ def _lead(result: StudyResult) -> str:
     source = (result.record.get("study") or {}).get("file")
     text = f"{n} metric{'s' if n != 1 else ''} with confidence intervals and paired comparisons."
     return f"{text} Made by: evalstats run {source}" if source else text
-
-
-def _write_exports(folder: Path, sections: Sequence[Section], output: Output) -> list[Path]:
-    """Tables and figures in the formats of the study."""
-    written = []
-    for section in sections:
-        for table in section.tables:
-            for form in output.tables:
-                path = folder / "tables" / f"{table.name}.{form}"
-                write_atomically(path, _table_content(table, form))
-                written.append(path)
-        for figure in section.figures:
-            for form in output.figures:
-                path = folder / "figures" / f"{figure.name}.{form}"
-                write_atomically(path, _figure_content(figure.drawing, form))
-                written.append(path)
-    return written
-
-
-def _table_content(table: Table, form: str) -> str | bytes:
-    if form == "tex":
-        return table.to_latex() + "\n"
-    if form == "csv":
-        return table.frame.write_csv()
-    if form == "parquet":
-        buffer = io.BytesIO()
-        table.frame.write_parquet(buffer)
-        return buffer.getvalue()
-    own = getattr(table, "to_markdown", None)
-    text = (
-        format_markdown(table.frame, note=table.note, level=table.level) if own is None else own()
-    )
-    return f"{text}\n"
-
-
-def _figure_content(drawing: "Drawing", form: str) -> bytes:
-    buffer = io.BytesIO()
-    drawing.savefig(buffer, format=form, dpi=PAPER_DPI)
-    return buffer.getvalue()
 
 
 def _listed_files(folder: Path) -> set[str]:

@@ -69,6 +69,8 @@ class ForecastScore(MergeableEstimator):
 
     axes: str
     window_length: int | None
+    states: ClassVar[tuple[str, ...]] = ("agents", "sums")
+    _keeps_clusters: ClassVar[bool] = True
 
     # What the three estimators define --------------------------------------------------------
 
@@ -406,6 +408,13 @@ class ForecastScore(MergeableEstimator):
         tallies = self._tallies(columns)
         quantities = self._quantities(columns)
         return summed_table(columns, quantities, level, tallies, options.get("cluster"))
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        whole_scenes = self._joint and self._plan().displacement
+        return {"state": "sums"} if self._is_analytic and not whole_scenes else None
+
+    def _require_summarised_inference(self) -> None:
+        """Clusters can be resampled; single agents are refused when the state is known."""
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
         if "sums" in tables[0].columns:

@@ -126,10 +126,10 @@ def test_reference_margin_and_no_comparison(scores):
 
 def test_best_is_marked_by_the_direction_of_each_metric(scores):
     result = es.Study(data=scores, metrics=[es.AUROC(), es.BrierScore()], **ROLES).run()
-    head = result.headline()
+    (head,) = result.headlines()
     best = {
-        name: [model for model, cell in cells.items() if cell.best]
-        for name, _, cells in head.columns
+        column.name: [model.name for model, cells in head.rows if cells[place].best]
+        for place, column in enumerate(head.columns)
     }
     for name, way in (("AUROC", np.argmax), ("Brier score", np.argmin)):
         estimate = result.estimates[name]
@@ -141,7 +141,7 @@ def test_best_is_marked_by_the_direction_of_each_metric(scores):
 
 def test_many_metrics_become_rows(scores):
     metrics = {f"level {k}": es.AUROC() for k in range(6)}
-    head = es.Study(data=scores, metrics=metrics, **ROLES).run().headline()
+    head = es.Study(data=scores, metrics=metrics, **ROLES).run().headlines()[0]
     lines = head.to_text().splitlines()
     assert lines[1].split() == ["Metric", "strong", "weak"]
     assert lines[3].startswith("level 0")
@@ -150,11 +150,12 @@ def test_many_metrics_become_rows(scores):
 def test_groups_and_classes_are_not_in_the_headline(scores):
     metrics = [es.AUROC(), (es.AUPRC(), {"by": "site"})]
     result = es.Study(data=scores, metrics=metrics, **ROLES).run()
-    assert [name for name, _, _ in result.headline().columns] == ["AUROC"]
-    assert "Not in this table: AUPRC by site" in result.headline().to_text()
+    (head,) = result.headlines()
+    assert [column.name for column in head.columns] == ["AUROC"]
+    assert "Not in this table: AUPRC by site" in head.to_text()
     assert result.to_frame()["group"].drop_nulls().unique().sort().to_list() == ["north", "south"]
     only = es.Study(data=scores, metrics=metrics[1:], **ROLES).run()
-    assert only.headline() is None
+    assert only.headlines() == []
     assert "north" in only.to_latex()
     assert "north" in str(only)
 
@@ -201,3 +202,17 @@ def test_report_of_a_result_that_was_not_written(scores, tmp_path):
     page = result.report(tmp_path / "later")
     assert page.name == "report.html"
     assert (tmp_path / "later" / "tables" / "headline.tex").exists()
+
+
+def test_metrics_of_different_models_have_tables_of_their_own(scores):
+    metrics = [
+        es.AUROC(),
+        {"estimator": "BrierScore", "y_prob": {"A": "strong", "B": "weak"}},
+        {"estimator": "AUPRC", "y_score": {"B": "weak", "C": "strong"}},
+    ]
+    first, second = es.Study(data=scores, metrics=metrics, **ROLES).run().headlines()
+    assert [model.name for model, _ in first.rows] == ["strong", "weak"]
+    assert [model.name for model, _ in second.rows] == ["A", "B", "C"]
+    assert [column.name for column in second.columns] == ["Brier score", "AUPRC"]
+    assert second.rows[0][1][1].text == "–"
+    assert (first.name, second.name) == ("headline", "headline-2")

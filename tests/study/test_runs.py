@@ -349,7 +349,7 @@ def test_manifest_holds_what_makes_the_run_reproducible(study):
     assert len(manifest["data"]["test"]["files"][0]["sha256"]) == 64
     assert [m["name"] for m in manifest["metrics"]] == list(result.estimates)
     assert manifest["metrics"][1]["arguments"]["cluster"] == "patient"
-    assert manifest["dependencies"]["numpy"] == np.__version__
+    assert manifest["software"]["numpy"] == np.__version__
     assert set(manifest["files"]) == set(content("out")) - {"manifest.json"}
     timings = json.loads(Path("out/timings.json").read_text())
     assert timings["command"] == "evalstats run study.toml"
