@@ -106,8 +106,12 @@ def _require_jump(treatment: LocalFit, weights: Array) -> None:
 
 def _eligible_sides(x: Array, weights: Array, settings: Settings) -> tuple[Side, Side]:
     """Units of positive weight outside of the donut, on both sides."""
-    rows = np.flatnonzero((weights > 0) & (np.abs(x) >= settings.donut))
-    sides = split_sides(x[rows])
+    eligible = weights > 0
+    if settings.donut > 0:
+        eligible &= np.abs(x) >= settings.donut
+    everyone = bool(eligible.all())
+    rows = None if everyone else np.flatnonzero(eligible)
+    sides = split_sides(x if rows is None else x[rows])
     for side in sides:
         if len(side.x) == 0:
             outside = f" (|running - cutoff| >= {settings.donut:g})" if settings.donut else ""
@@ -116,6 +120,8 @@ def _eligible_sides(x: Array, weights: Array, settings: Settings) -> tuple[Side,
                 "cutoff= (running spans "
                 f"{float(x.min()) + settings.cutoff:g} to {float(x.max()) + settings.cutoff:g})"
             )
+    if rows is None:
+        return sides
     below, above = (Side(side.name, rows[side.rows], side.x) for side in sides)
     return below, above
 
@@ -135,7 +141,7 @@ def _bandwidths(
             raise InputError("bandwidth names 'treatment' alone: add 'outcome'")
         chosen = [values.get("outcome", values.get(side.name, np.ones(1))) for side in sides]
         h = np.vstack([np.broadcast_to(value, size) for value in chosen]).copy()
-        if settings.method == "frechet" and settings.compat is None and len(np.unique(h[0])) > 1:
+        if settings.method == "frechet" and settings.compat is None and bool((h[0] != h[0, 0]).any()):
             raise InputError(
                 "bandwidth has one value per quantile, but method='frechet' projects one fit: pass "
                 "one value or method='local_polynomial'"

@@ -33,10 +33,17 @@ class Side:
         """Rows of the (units, Q) outcome as contiguous (Q, n) columns."""
         return np.ascontiguousarray(outcome[self.rows].T)
 
-    def within(self, h: float) -> "Side":
-        """Keep the units whose distance is at most h."""
-        stop = int(np.searchsorted(np.abs(self.x), h, side="right"))
+    def within(self, h: float, *, closed: bool = True) -> "Side":
+        """Keep the units whose distance is at most h, or below it."""
+        # Distances ascend, so x descends below the cutoff.
+        ascending = self.x if self.name == "above" else -self.x
+        stop = int(np.searchsorted(ascending, h, side="right" if closed else "left"))
         return Side(self.name, self.rows[:stop], self.x[:stop])
+
+    @property
+    def n_distinct(self) -> int:
+        """Distinct values of x. O(n), as they are sorted."""
+        return int(np.count_nonzero(np.diff(self.x))) + (len(self.x) > 0)
 
 
 def split_sides(x: Array) -> tuple[Side, Side]:
