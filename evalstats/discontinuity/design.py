@@ -141,7 +141,11 @@ def _bandwidths(
             raise InputError("bandwidth names 'treatment' alone: add 'outcome'")
         chosen = [values.get("outcome", values.get(side.name, np.ones(1))) for side in sides]
         h = np.vstack([np.broadcast_to(value, size) for value in chosen]).copy()
-        if settings.method == "frechet" and settings.compat is None and bool((h[0] != h[0, 0]).any()):
+        if (
+            settings.method == "frechet"
+            and settings.compat is None
+            and bool((h[0] != h[0, 0]).any())
+        ):
             raise InputError(
                 "bandwidth has one value per quantile, but method='frechet' projects one fit: pass "
                 "one value or method='local_polynomial'"

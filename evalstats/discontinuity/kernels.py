@@ -28,6 +28,56 @@ def kernel_weight(u: float, kind: int) -> float:
 
 
 @kernel
+def side_by_distance(
+    x: NDArray[np.float64], above: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows on one side of 0 and their values, ascending in absolute value, ties in order. O(n).
+
+    The bits of non-negative numbers are ordered as the numbers are, so a radix sort of 11 bits at a
+    time applies; digits that all numbers share are skipped.
+    """
+    n = 0
+    for row in range(x.size):
+        n += (x[row] >= 0.0) == above
+    distance = np.empty(n)
+    order = np.empty(n, np.int64)
+    n = 0
+    for row in range(x.size):
+        if (x[row] >= 0.0) == above:
+            # Adding zero turns -0.0, whose sign bit would sort last, into 0.0.
+            distance[n] = abs(x[row]) + 0.0
+            order[n] = row
+            n += 1
+    key = distance.view(np.uint64)
+    other = np.empty(n, np.int64)
+    other_key = np.empty(n, np.uint64)
+    start = np.zeros((6, 2048), np.int64)
+    for i in range(n):
+        for digit in range(6):
+            start[digit, np.int64((key[i] >> np.uint64(11 * digit)) & np.uint64(2047))] += 1
+    for digit in range(6):
+        shift = np.uint64(11 * digit)
+        largest = 0
+        total = 0
+        for code in range(2048):
+            size = start[digit, code]
+            largest = max(largest, size)
+            start[digit, code] = total
+            total += size
+        if largest == n:
+            continue
+        for i in range(n):
+            code = np.int64((key[i] >> shift) & np.uint64(2047))
+            other[start[digit, code]] = order[i]
+            other_key[start[digit, code]] = key[i]
+            start[digit, code] += 1
+        order, other = other, order
+        key, other_key = other_key, key
+    sign = 1.0 if above else -1.0
+    return order, sign * key.view(np.float64)
+
+
+@kernel
 def inverted(gram: NDArray[np.float64], inverse: NDArray[np.float64]) -> float:
     """Invert a symmetric positive definite matrix; its condition number, or inf. O(k^3).
 

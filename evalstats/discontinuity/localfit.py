@@ -68,9 +68,7 @@ class LocalFit:
         code = KERNEL_CODES[self.kernel]
         below, above = (
             local_coefficients(side.x, mass, h, columns, code, self.order)[0]
-            for side, mass, h, columns in zip(
-                self.sides, masses, self.h, self.columns, strict=True
-            )
+            for side, mass, h, columns in zip(self.sides, masses, self.h, self.columns, strict=True)
         )
         return below, above
 
