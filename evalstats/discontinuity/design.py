@@ -1,5 +1,6 @@
 """One prepared sample: windows, bandwidths and what depends on neither weights nor draws."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,6 +85,9 @@ def prepare_design(columns: Columns, settings: Settings, grid: Grid) -> Design:
         fit.require_estimable(label, grid.levels, weights)
         outcomes[model] = fit
     treatment = None
+    named = settings.bandwidth if isinstance(settings.bandwidth, Mapping) else {}
+    if "treatment" in named and "treatment" not in columns.single:
+        raise InputError("bandwidth names 'treatment', but the design is sharp: pass treatment=")
     if "treatment" in columns.single:
         column = columns.single["treatment"][:, np.newaxis]
         h = _treatment_bandwidth(column, sides, weights, settings, grid)
