@@ -3,7 +3,6 @@
 import tempfile
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +87,7 @@ def conventional(y: Array, x: Array, vce: str = "nn") -> float:
 
 
 def scalar(n: int, vce: str) -> Contest:
-    """Estimate of order 1 with its standard error, through the public interface of both."""
+    """Contest of n units: estimate of order 1 with its error, through both public interfaces."""
     x, draws = sample(n, 1)
     y = draws[:, 0]
     rdd = es.DistributionRDD(p=1, bandwidth=WINDOW)
@@ -101,15 +100,25 @@ def scalar(n: int, vce: str) -> Contest:
     return Contest(ours=ours, theirs=lambda: conventional(y, x, vce))
 
 
-# Ours has HC3 errors, so the peer is asked for them too; its default is nearest neighbours.
-for _n, _vce in (*((n, "hc3") for n in SCALARS), (SCALARS[0], "nn")):
-    benchmark(
+def register_scalar(n: int, vce: str) -> None:
+    """Register one size and one kind of the peer's standard errors."""
+    few = n < SCALARS[2]
+
+    @benchmark(
         "RD at a fixed bandwidth, one number per unit",
-        peer=f"rdrobust, vce={_vce}",
-        size=_n,
-        runs=31 if _n < 10**5 else 7,
-        peer_runs=15 if _n < 10**5 else 3,
-    )(partial(scalar, _n, _vce))
+        peer=f"rdrobust, vce={vce}",
+        size=n,
+        runs=31 if few else 7,
+        peer_runs=15 if few else 3,
+    )
+    def contest() -> Contest:
+        return scalar(n, vce)
+
+
+# Ours has HC3 errors, so the peer is asked for them too; its default is nearest neighbours.
+for _size in SCALARS:
+    register_scalar(_size, "hc3")
+register_scalar(SCALARS[0], "nn")
 
 
 @benchmark(

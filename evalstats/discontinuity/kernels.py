@@ -67,10 +67,11 @@ def side_by_distance(
         if largest == n:
             continue
         for i in range(n):
-            code = np.int64((key[i] >> shift) & np.uint64(2047))
-            other[start[digit, code]] = order[i]
-            other_key[start[digit, code]] = key[i]
-            start[digit, code] += 1
+            bucket = np.int64((key[i] >> shift) & np.uint64(2047))
+            place = start[digit, bucket]
+            other[place] = order[i]
+            other_key[place] = key[i]
+            start[digit, bucket] = place + 1
         order, other = other, order
         key, other_key = other_key, key
     sign = 1.0 if above else -1.0
