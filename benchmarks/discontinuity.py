@@ -100,6 +100,26 @@ def scalar(n: int, vce: str) -> Contest:
     return Contest(ours=ours, theirs=lambda: conventional(y, x, vce))
 
 
+def register_plain(n: int, vce: str) -> None:
+    """Register one size of the plain function; the peer has no narrower call than its own."""
+
+    @benchmark(
+        "RD at a fixed bandwidth, one number per unit, plain function",
+        peer=f"rdrobust, vce={vce}",
+        size=n,
+        min_ratio=20.0,
+        runs=31,
+        peer_runs=5,
+    )
+    def contest() -> Contest:
+        x, draws = sample(n, 1)
+        y = draws[:, 0]
+        return Contest(
+            ours=lambda: es.regression_discontinuity(x, y, bandwidth=WINDOW, p=1)[0],
+            theirs=lambda: conventional(y, x, vce),
+        )
+
+
 def register_scalar(n: int, vce: str) -> None:
     """Register one size and one kind of the peer's standard errors."""
     few = n < SCALARS[2]
@@ -119,6 +139,9 @@ def register_scalar(n: int, vce: str) -> None:
 for _size in SCALARS:
     register_scalar(_size, "hc3")
 register_scalar(SCALARS[0], "nn")
+for _size in SCALARS:
+    register_plain(_size, "hc3")
+register_plain(SCALARS[0], "nn")
 
 
 @benchmark(
