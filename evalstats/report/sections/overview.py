@@ -90,8 +90,9 @@ def headline(sections: Sequence[Section]) -> Section:
         title=TITLE,
         intro=(
             "One comparison per question, written into the program, so that the results of a run "
-            "cannot choose it; the sections below show everything else. Both models of a row saw the same units, so their difference is "
-            "paired, and its interval is not what the two intervals of the estimates suggest. "
+            "cannot choose it; the sections below show everything else. Both models of a row saw "
+            "the same units, so their difference is paired, and its interval is not what the two "
+            "intervals of the estimates suggest. "
             f"P-values are adjusted by Holm's method over all {differences.height} tests of this "
             f"table: {_count(differences)}."
         ),
