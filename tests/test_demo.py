@@ -4,13 +4,18 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from evalstats.cli import app
+from evalstats.errors import warn
+from evalstats.report.demo import _finished
+from evalstats.report.section import Section
 from tests.report_support import Page, browser, console, measured, pdf_of
 
 
@@ -138,6 +143,20 @@ def test_folder_that_cannot_be_made_is_status_2(tmp_path, capsys, monkeypatch):
         app(["demo", "--out", str(tmp_path / "file" / "inside")])
     assert leaving.value.code == 2
     assert capsys.readouterr().err.startswith("error: cannot create")
+
+
+def test_second_process_may_die():
+    def make():
+        warn("few-positives", "only two")
+        return Section("t", "i")
+
+    def ended():
+        raise BrokenProcessPool("killed")
+
+    section = _finished(SimpleNamespace(result=ended), make)
+    assert section.warnings == ("[few-positives] only two",)
+    assert _finished(SimpleNamespace(result=lambda: section), make) is section
+    assert _finished(None, make) == section
 
 
 def test_missing_extra_says_what_to_install(tmp_path, capsys, monkeypatch):
