@@ -48,7 +48,8 @@ def test_page_is_self_contained_and_well_formed(demo):
     assert len(page.sources) >= 30
     assert len(text) < 5_000_000
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
-    assert not page.tags & {"script", "link", "iframe"}
+    assert not page.tags & {"script", "link", "iframe", "form", "object", "embed"}
+    assert not re.search(r'(?:src|srcset|href|action|data|poster)="(?:https?:)?//', text)
     style = text[text.index("<style>") : text.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -59,6 +60,22 @@ def test_page_is_self_contained_and_well_formed(demo):
     assert set(page.headings) == {"h1", "h2", "h3"}
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in text
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_keyboard_reaches_everything(demo):
+    text = (demo[0] / "report.html").read_text("utf-8")
+    page = Page(text)
+    assert page.links[0] == "#content"
+    for landmark in ("<header>", '<nav id="contents" aria-label="Contents">', '<main id="content"'):
+        assert landmark in text
+    assert text.count('<div class="scroll"') == text.count(
+        '<div class="scroll" tabindex="0" role="'
+    )
+    assert text.count("<pre") == text.count('<pre tabindex="0">')
+    for name in re.findall(r'<figure id="figure-([^"]+)"', text):
+        assert f"#figure-{name}" in page.links
+        assert f"#caption-{name}" in page.links
+    assert ":focus-visible" in text
 
 
 def test_page_explains_itself(demo):
