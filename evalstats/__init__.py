@@ -41,6 +41,8 @@ _HOME = {
     "PooledAveragePrecision": "detection.pooled",
     "ReliabilityDiagram": "calibration.reliability",
     "SplitConformal": "calibration.conformal",
+    "Study": "study.study",
+    "StudyResult": "study.result",
     "TemperatureScaling": "calibration.recalibrators",
     "TrajectoryScores": "trajectory.scores",
     "VennABERS": "calibration.venn_abers",

@@ -72,6 +72,8 @@ from evalstats.results.citations import citations as citations
 from evalstats.results.estimate import Estimate as Estimate
 from evalstats.results.model_ranks import ModelRanks as ModelRanks
 from evalstats.results.model_ranks import rank_models as rank_models
+from evalstats.study.result import StudyResult as StudyResult
+from evalstats.study.study import Study as Study
 from evalstats.trajectory.amd import AMD as AMD
 from evalstats.trajectory.amd import amd_amv as amd_amv
 from evalstats.trajectory.amv import AMV as AMV
