@@ -13,7 +13,7 @@ BENCH := .venv-bench
 .PHONY: help demo test test-floors simulation coverage agreement lint format docs bench clean
 
 help:
-	@echo "make demo        evaluate three classifiers on real data, write demo-report/"
+	@echo "make demo        evaluate every method on real or generated data, write demo-report/"
 	@echo "make test        unit tests and doctests"
 	@echo "make test-floors the same with the oldest versions that pyproject.toml allows"
 	@echo "make simulation  long Monte Carlo checks of the statistical guarantees"
@@ -86,5 +86,5 @@ agreement: $(BENCH)/.installed
 	@$(BENCH)/bin/python -m benchmarks.agreement
 
 clean:
-	rm -rf $(FLOORS) $(BENCH) demo-report docs/_build docs/api/generated dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(FLOORS) $(BENCH) demo-report docs/_build docs/api/generated docs/generated/figures dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find evalstats tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,17 +2,23 @@
 
 import json
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.data.batches import lazy_table, read_batches
 from evalstats.data.columns import Columns
+from evalstats.data.frames import named_columns
+from evalstats.data.merge_tree import MergeTree
 from evalstats.data.state import State
-from evalstats.errors import InputError
-from evalstats.estimator import Estimator
-from evalstats.inference.methods import Analytic
+from evalstats.errors import InputError, warn
+from evalstats.estimator import Diagnosis, Estimator
+from evalstats.inference.methods import Analytic, Bootstrap, Inference, Jackknife, NoInference
 from evalstats.results.estimate import Estimate
 from evalstats.results.method_text import methods_sentence
 
@@ -27,6 +33,12 @@ class MergeableEstimator(Estimator):
     Parts may be merged in any order and grouping; the estimate equals that of all rows at once.
     """
 
+    _rows_of_fit: Callable[[], Columns]
+    # Kinds of state among which ``partial(..., state=)`` chooses, the default one first.
+    states: ClassVar[tuple[str, ...]] = ()
+    _analytic_by_default: ClassVar[bool] = True
+    _keeps_clusters: ClassVar[bool] = False
+
     @abstractmethod
     def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
         """Summary of validated rows."""
@@ -40,42 +52,158 @@ class MergeableEstimator(Estimator):
         """Estimate from a summary."""
 
     def _merged_estimate(
-        self, terms: pl.DataFrame, value: Array, variance: Array, n: NDArray[np.int64]
+        self,
+        columns: Columns,
+        terms: pl.DataFrame,
+        value: Array,
+        covariance: Array,
+        n: NDArray[np.int64],
+        diagnoses: Sequence[Diagnosis] = (),
     ) -> Estimate:
-        """Analytic estimate from a summary, which holds no covariances between terms."""
-        covariance = np.full((len(value), len(value)), np.nan)
-        np.fill_diagonal(covariance, variance)
-        rows = Columns(int(n[0]), {}, {})
+        """Analytic estimate from a summary.
+
+        Parameters
+        ----------
+        columns : Columns
+            What the rows of the summary had in common; their content is not looked at.
+        terms : polars.DataFrame
+            Labels of the values.
+        value : float64 array (k,)
+            Values.
+        covariance : float64 array (k, k)
+            Joint covariance, NaN where the summary does not hold it.
+        n : int64 array (k,)
+            Number of units of each value.
+        diagnoses : sequence of (str, str)
+            Warnings.
+        """
+        method = self._summary_inference()
+        frequency = isinstance(method, Analytic) and method.weight_kind == "frequency"
+        if frequency and columns.weight is not None:
+            raise InputError(
+                "frequency weights count identical rows, which a merged state does not tell "
+                "apart: fit all rows at once, or pass Analytic()"
+            )
+        if isinstance(method, NoInference):
+            covariance = np.full_like(covariance, np.nan)
         residual_df: Array = n.astype(np.float64) - 1.0
         df: Array = residual_df if self.t_reference else np.full(len(n), np.inf)
+        notes = [*(message for _, message in diagnoses), *self._remarks(columns)]
+        for code, message in diagnoses:
+            warn(code, message, stacklevel=4)
+        if len(value) > 1 and bool(np.isnan(covariance[0, 1:]).all()):
+            notes.append("from a merged state: no covariances between models")
         return Estimate(
             name=self.metric,
             unit=self.unit,
-            n_units=rows.n,
+            n_units=int(n[0]),
             n_clusters=None,
-            inference=Analytic().describe(),
-            level=self.level,
+            inference=method.describe(),
+            level=float(self.level),
             terms=terms,
             value=value,
-            standard_error=np.sqrt(variance),
+            standard_error=np.sqrt(np.clip(np.diag(covariance), 0.0, None)),
             covariance=covariance,
             scale=self.scale,
-            interval=(self._analytic_interval(rows),) * len(value),
+            interval=tuple(self._interval_names(columns, method, len(value))),
             df=df,
             residual_df=residual_df,
             n=n,
             higher_is_better=self.higher_is_better,
-            notes=("from a merged state: no covariances between models",),
+            notes=tuple(notes),
             method_text=methods_sentence(
                 f"{self.metric} with {100 * self.level:g}% confidence intervals",
                 self.unit,
                 self.citation_keys,
-                rows,
-                Analytic(),
-                self._analytic_name(rows),
+                columns,
+                method,
+                self._analytic_name(columns),
             ),
             citation_keys=self.citation_keys,
         )
+
+    @property
+    def _is_analytic(self) -> bool:
+        """Whether the errors of ``fit`` rest on influence values and probability weights."""
+        method = self.inference
+        if method == "auto":
+            return self._analytic_by_default
+        probability = isinstance(method, Analytic) and method.weight_kind == "probability"
+        return probability or isinstance(method, NoInference)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        """Options of the state from which the estimate of ``fit`` follows; None without one."""
+        return None
+
+    def _state_pays(self, state: State, n: int) -> bool:  # noqa: ARG002
+        """Whether the state of `n` rows is so much smaller than they that it is worth keeping."""
+        return True
+
+    def _summary_key(self, options: dict[str, Any]) -> str:
+        """Equal for estimators whose states of the same rows are equal."""
+        return self._definition(options)
+
+    def _require_summarised_inference(self) -> None:
+        """Refuse resampling, for which a summary has no rows."""
+        if isinstance(self.inference, Bootstrap | Jackknife):
+            raise InputError(
+                f"inference={self.inference!r} needs the rows, of which a state keeps sums only: "
+                "pass inference=Analytic(), or call fit"
+            )
+
+    def _fit(
+        self,
+        arguments: Mapping[str, object],
+        *,
+        data: object,
+        sample_weight: object,
+        cluster: object,
+        by: object,
+    ) -> Self:
+        """Fit in one pass over a large table where the state gives the same estimate.
+
+        A table is large if it has several batches. Rows are not kept: views that need them read
+        the table again.
+        """
+        shared = {"data": data, "sample_weight": sample_weight, "cluster": cluster, "by": by}
+        options = None
+        if data is not None and by is None and self.nan_policy == "raise":
+            self._check_params()
+            options = self._fit_state()
+        table = None if options is None else lazy_table(data)
+        if table is None or options is None or (cluster is not None and not self._keeps_clusters):
+            return super()._fit(arguments, **shared)
+        wanted = named_columns([*arguments.values(), sample_weight, cluster])
+        batches = read_batches(table, wanted)
+        first, second = next(batches, None), next(batches, None)
+        if first is None or second is None:
+            return super()._fit(arguments, **{**shared, "data": data if first is None else first})
+        given = {name: value for name, value in arguments.items() if value is not None}
+        given |= {} if sample_weight is None else {"sample_weight": sample_weight}
+        given |= {} if cluster is None else {"cluster": cluster}
+        tree = MergeTree(self.merge)
+        for batch in chain([first, second], batches):
+            state = self.partial(data=batch, **given, **options)
+            if not self._state_pays(state, batch.height):
+                del first, second, tree, batch, state
+                return super()._fit(arguments, **shared)
+            tree.push(state)
+        self.finalize(tree.result())
+        self._rows_of_fit = partial(self._columns, arguments, **shared)
+        return self
+
+    def _fitted_columns(self) -> Columns:
+        if not hasattr(self, "_columns_seen") and hasattr(self, "_rows_of_fit"):
+            self._columns_seen = self._rows_of_fit()
+        return super()._fitted_columns()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = super().__getstate__()
+        return {name: item for name, item in kept.items() if name != "_rows_of_fit"}
+
+    def _summary_inference(self) -> Inference:
+        """Inference of an estimate from sums: resampling would need the rows."""
+        return self.inference if isinstance(self.inference, NoInference | Analytic) else Analytic()
 
     def partial(
         self, *roles: object, data: object = None, sample_weight: object = None, **options: Any

@@ -161,6 +161,9 @@ class LocalisationEstimator(MergeableEstimator):
         self._columns_seen = columns
         return estimate
 
+    def _require_summarised_inference(self) -> None:
+        """Images can be resampled: a state holds what each of them adds."""
+
     def _require_mergeable(self) -> None:
         """Refuse configurations whose result is no function of a tail."""
 
@@ -312,6 +315,11 @@ def anomalous_images(columns: Columns) -> NDArray[np.bool_]:
     if not isinstance(masks, ImageStack) or masks.anomalous is None:
         raise AssertionError("masks are classified when they are validated")
     return masks.anomalous
+
+
+def bounds_label(bounds: tuple[float, float]) -> str:
+    """How tables call a pair of bounds."""
+    return f"{bounds[0]:g} to {bounds[1]:g}"
 
 
 def model_terms(metric: str, columns: Columns, labels: list[str]) -> list[dict[str, Hashable]]:

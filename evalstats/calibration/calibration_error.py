@@ -1,12 +1,11 @@
 """Expected calibration error and its relatives: binned differences of forecast and frequency."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evalstats.calibration.binned_error import (
     Norm,
@@ -18,16 +17,17 @@ from evalstats.calibration.binned_error import (
     singleton_share,
 )
 from evalstats.calibration.binned_state import (
-    bin_sums_of,
     merged_bins,
+    sample_size,
+    set_sums,
+    summarised_errors,
     summarised_models,
-    summarised_standard_error,
 )
 from evalstats.calibration.binning import (
     Binning,
-    Bins,
     Convention,
     Edges,
+    Prepared,
     Rule,
     make_bins,
     require_rule,
@@ -60,14 +60,6 @@ from evalstats.results.estimate import Estimate
 Array = NDArray[np.float64]
 MAX_SINGLETONS = 0.5
 N_RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Bins of every model: one set, or one for each class."""
-
-    n: int
-    models: list[list[Bins]]
 
 
 class CalibrationError(ProbabilityEstimator, MergeableEstimator):
@@ -147,8 +139,8 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     value_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     higher_is_better: ClassVar[bool | None] = False
     citation_keys: ClassVar[tuple[str, ...]] = ("naeini2015", "kumar2019")
+    _analytic_by_default: ClassVar[bool] = False
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
         "intervals_nest_and_stay_in_range": "the plug-in error is biased upwards: an interval for "
         "the true error may lie below it; coverage is simulated instead",
     }
@@ -183,52 +175,6 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        y_true: ArrayLike | str,
-        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate the calibration error of every model on the same rows.
-
-        Parameters
-        ----------
-        y_true : array-like (n,) or column name
-            Labels: 0/1, boolean, two values with `pos_label`, or classes.
-        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
-            Probabilities of one or several models; with ``target="top_label"`` or ``"classwise"``
-            (n, n_classes) for each model.
-        data : data frame, optional
-            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
-        sample_weight : array-like (n,) or column name, optional
-            Non-negative weights.
-        cluster : array-like (n,) or column name, optional
-            Rows of one cluster (match, patient) are sampled together.
-        by : array-like (n,) or column names, optional
-            Fit separately in each group and stack the terms.
-
-        Returns
-        -------
-        CalibrationError
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If labels, probabilities, weights or names cannot be used.
-        """
-        return self._fit(
-            {"y_true": y_true, "y_prob": y_prob},
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def unclipped(self) -> pl.DataFrame:
         """Bias-corrected error of the fitted rows without clipping at 0.
@@ -402,7 +348,7 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         return self.inference == "auto" and self.target != "classwise"
 
     def _inference_name(self, method: Inference) -> str:
-        if self._inverts:
+        if self._inverts and not isinstance(method, Analytic):
             return f"test inversion; differences: {method.describe()}"
         return super()._inference_name(method)
 
@@ -412,7 +358,8 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         return f"by test inversion and differences by {N_RESAMPLES} bootstrap replicates"
 
     def _interval_names(self, columns: Columns, method: Inference, k: int) -> list[str]:
-        if self._inverts:
+        # An estimate from sums is analytic, whatever `inference` would choose with rows.
+        if self._inverts and not isinstance(method, Analytic):
             return ["confidence_curve"] * k
         return super()._interval_names(columns, method, k)
 
@@ -429,17 +376,18 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         }
 
     def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+        weights = _row_weights(columns)
+        return self._unclear([bins.sums(weights) for sets in prepared.models for bins in sets])
+
+    def _unclear(self, sums: list[Array]) -> list[Diagnosis]:
+        """Warning where bins lie so near to calibration that the analytic error fails."""
         if not isinstance(self.inference, Analytic):
             return []
-        weights = _row_weights(columns)
-        shares = [
-            max(share_of_unclear_signs(bins.sums(weights)) for bins in sets)
-            for sets in prepared.models
-        ]
-        if max(shares) == 0:
+        share = max(share_of_unclear_signs(own) for own in sums)
+        if share == 0:
             return []
         message = (
-            f"bins with {100 * max(shares):.0f}% of the weight are within two standard errors of "
+            f"bins with {100 * share:.0f}% of the weight are within two standard errors of "
             "calibration: the analytic standard error of the calibration error is unreliable there"
         )
         return [("near-calibrated", message)]
@@ -465,7 +413,12 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
             raise InputError(f"{', '.join(options)}: a state of bins has no options")
         models = zip(columns.model_names, self._prepare(columns).models, strict=True)
         fixed = self.binning != "unique"
-        return summarised_models(dict(models), _row_weights(columns), fixed)
+        paired = self.norm != "max"
+        return summarised_models(dict(models), _row_weights(columns), fixed, paired)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        quantile = self.binning != "uniform" and self.bin_edges is None
+        return None if quantile or self.debias or not self._is_analytic else {}
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
         return merged_bins(tables)
@@ -473,18 +426,15 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         if options:
             raise InputError(f"{', '.join(options)}: a state of bins has no options")
-        values, errors, models = [], [], []
-        for (model,), rows in table.group_by(["model"], maintain_order=True):
-            sets = rows.partition_by("class", maintain_order=True)
-            found = [self._error_of_sums(bin_sums_of(bins, self._counts_rows)) for bins in sets]
-            models.append(str(model))
-            values.append(combined_error(found, self.norm))
-            alone = len(sets) == 1
-            errors.append(summarised_standard_error(sets[0], self.norm) if alone else np.nan)
-        n = int(table.filter(model=models[0], **{"class": 0})["n"].sum())
+        sums = set_sums(table, self._counts_rows)
+        models, values, covariance = summarised_errors(
+            table, [self._error_of_sums(own) for own in sums], self.norm
+        )
+        size = sample_size(table)
         terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
-        counts = np.full(len(values), n, dtype=np.int64)
-        return self._merged_estimate(terms, np.array(values), np.square(errors), counts)
+        counts = np.full(len(values), size.n, dtype=np.int64)
+        unclear = self._unclear(sums)
+        return self._merged_estimate(size, terms, values, covariance, counts, unclear)
 
     # What methods of the fitted estimator share ---------------------------------------------
 

@@ -24,9 +24,10 @@ def weighted_row_means(values: Array, weights: Array) -> Array:
 
 @kernel
 def weighted_moments(values: Array, weights: Array) -> Array:
-    """Sums of w, wf, w^2, w^2 f and w^2 f^2 over the rows of each term. O(k n)."""
-    out = np.zeros((values.shape[0], 5))
-    for term in range(values.shape[0]):
+    """Sums of w, wf, w^2, w^2 f and of w^2 f g for every term g, over the rows. O(k^2 n)."""
+    k = values.shape[0]
+    out = np.zeros((k, 4 + k))
+    for term in range(k):
         for row in range(values.shape[1]):
             weight = weights[row]
             weighted = weight * values[term, row]
@@ -34,7 +35,12 @@ def weighted_moments(values: Array, weights: Array) -> Array:
             out[term, 1] += weighted
             out[term, 2] += weight * weight
             out[term, 3] += weight * weighted
-            out[term, 4] += weighted * weighted
+        for other in range(term, k):
+            total = 0.0
+            for row in range(values.shape[1]):
+                total += weights[row] * values[term, row] * weights[row] * values[other, row]
+            out[term, 4 + other] = total
+            out[other, 4 + term] = total
     return out
 
 
@@ -341,3 +347,28 @@ def cluster_bin_errors(
     for row in range(cluster.size):
         errors[cluster[row], code[row]] += weights[row] * error[row]
         mass[cluster[row]] += weights[row]
+
+
+@kernel
+def pair_moments(
+    code: NDArray[np.int32],
+    error: Array,
+    other_code: NDArray[np.int32],
+    other_error: Array,
+    weights: Array,
+    moments: Array,
+) -> None:
+    """Sums of w^2, w^2 e, w^2 f and w^2 e f by the bins of two sets of events. O(n).
+
+    Parameters
+    ----------
+    moments : float64 array (bins, other bins, 4)
+        What is added to; e and f are the errors of the two sets.
+    """
+    for row in range(code.size):
+        squared = weights[row] * weights[row]
+        cell = moments[code[row], other_code[row]]
+        cell[0] += squared
+        cell[1] += squared * error[row]
+        cell[2] += squared * other_error[row]
+        cell[3] += squared * error[row] * other_error[row]

@@ -18,7 +18,8 @@ from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
 
 Array = NDArray[np.float64]
-MOMENTS = ("weight", "value", "weight2", "value2", "square2")
+MOMENTS = ("weight", "value", "weight2", "value2")
+PRODUCTS = "products"
 
 
 @dataclass(frozen=True)
@@ -75,29 +76,47 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
         return terms.with_columns(
             pl.lit(int((weights > 0).sum())).alias("n"),
             *(pl.Series(name, moments[:, column]) for column, name in enumerate(MOMENTS)),
+            pl.Series(PRODUCTS, moments[:, len(MOMENTS) :].tolist(), pl.List(pl.Float64)),
         )
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
-        if any(table.columns != tables[0].columns for table in tables):
+        keys = [name for name in tables[0].columns if name not in ("n", *MOMENTS, PRODUCTS)]
+        if any(
+            table.columns != tables[0].columns or not table[keys].equals(tables[0][keys])
+            for table in tables
+        ):
             raise InputError("the states have different terms: merge states of the same models")
-        keys = [name for name in tables[0].columns if name not in ("n", *MOMENTS)]
-        summed = pl.concat(tables).group_by(keys, maintain_order=True)
-        merged = summed.agg(pl.col("n").sum(), *(pl.col(name).sum() for name in MOMENTS))
-        if merged.height != tables[0].height:
-            raise InputError("the states have different terms: merge states of the same models")
-        return merged
+        total = tables[0]
+        for table in tables[1:]:
+            products = _products(total) + _products(table)
+            total = total.with_columns(
+                *(pl.Series(name, total[name] + table[name]) for name in ("n", *MOMENTS)),
+                pl.Series(PRODUCTS, products.tolist(), pl.List(pl.Float64)),
+            )
+        return total
 
     def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         if options:
             raise InputError(f"{', '.join(options)}: a state of means has no options")
-        n = table["n"].to_numpy()
-        weight, value, weight2, value2, square2 = (table[name].to_numpy() for name in MOMENTS)
+        n = table["n"].to_numpy().astype(np.int64)
+        weight, value, weight2, value2 = (table[name].to_numpy() for name in MOMENTS)
         mean = value / weight
-        spread = np.clip(square2 - 2 * mean * value2 + mean**2 * weight2, 0.0, None)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = np.where(n > 1, spread * n / (n - 1.0) / weight**2, np.nan)
-        terms = table.drop("n", *MOMENTS)
-        return self._merged_estimate(terms, mean, variance, n.astype(np.int64))
+        # All terms have the same rows and weights, so that sums of w^2 f are those of a pair too.
+        crossed = np.outer(mean, value2)
+        spread = _products(table) - crossed - crossed.T + np.outer(mean, mean) * weight2[0]
+        np.fill_diagonal(spread, np.clip(np.diag(spread), 0.0, None))
+        factor = n[0] / (n[0] - 1.0) if n[0] > 1 else np.nan
+        terms = table.drop("n", *MOMENTS, PRODUCTS)
+        columns = Columns(int(n[0]), {}, {}, None if weight[0] == n[0] else np.ones(1))
+        covariance = spread * factor / weight[0] ** 2
+        return self._merged_estimate(columns, terms, mean, covariance, n)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        return {} if self._is_analytic else None
+
+
+def _products(table: pl.DataFrame) -> Array:
+    return np.array(table[PRODUCTS].to_list(), dtype=np.float64)
 
 
 def model_terms(metric: str, columns: Columns) -> list[dict[str, Hashable]]:

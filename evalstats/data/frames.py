@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from os import PathLike
 from typing import Any
 
 import narwhals as nw
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.data.files import scan_table
 from evalstats.errors import InputError
 
 
@@ -19,18 +21,21 @@ class Frame:
     ----------
     data : object
         polars DataFrame or LazyFrame, pandas DataFrame, pyarrow Table, anything that narwhals
-        reads eagerly or lazily, or any object with the Arrow PyCapsule interface.
+        reads eagerly or lazily, any object with the Arrow PyCapsule interface, or the name or
+        pattern of data files.
     wanted : iterable of object
         The role arguments; of a lazy frame only the columns that they name are collected.
     """
 
     def __init__(self, data: object, wanted: Iterable[object]) -> None:
+        if isinstance(data, str | PathLike):
+            data = scan_table(data)
         native = nw.from_native(data, pass_through=True)
         if not isinstance(native, nw.DataFrame | nw.LazyFrame):
             if not hasattr(data, "__arrow_c_stream__"):
                 raise InputError(
                     f"data is a {type(data).__name__}, which is no data frame: pass a polars, "
-                    "pandas or pyarrow frame, or leave data= out and pass arrays"
+                    "pandas or pyarrow frame or a file name, or leave data= out and pass arrays"
                 )
             native = nw.from_native(pl.DataFrame(data))
         self.names: list[str] = list(native.collect_schema().names())
@@ -76,6 +81,11 @@ def series_to_numpy(series: "nw.Series[Any]") -> tuple[NDArray[Any], NDArray[np.
     if series.dtype.is_numeric():
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64), mask
     return np.asarray(series.to_list(), dtype=object), mask
+
+
+def named_columns(wanted: Iterable[object]) -> list[str]:
+    """Names in role arguments, each once."""
+    return list(dict.fromkeys(_flatten(wanted)))
 
 
 def _flatten(arguments: Iterable[object]) -> list[str]:

@@ -1,6 +1,7 @@
 """AUROC and AUPRC from mergeable summaries: exact distinct scores, or 65536 bins with bounds."""
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,9 +9,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
+from evalstats.data.state import State
 from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands
 from evalstats.discrimination.ranked import Component, Prepared, RankingEstimator
-from evalstats.discrimination.state import binned_bounds, score_bins, score_histogram
+from evalstats.discrimination.state import binned_bounds
+from evalstats.discrimination.tables import (
+    Stacked,
+    binned_table,
+    exact_table,
+    merged_tables,
+    model_scores,
+)
 from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource
 from evalstats.inference.permutation import paired_swap_test
@@ -20,10 +29,14 @@ from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
 
 Array = NDArray[np.float64]
+# An exact state of more distinct rows than this share of all rows is not worth its memory.
+FEW_DISTINCT = 8
 
 
 class MergeableRanking(RankingEstimator, MergeableEstimator):
     """Summaries of binary rankings for the estimators with influence values."""
+
+    states: ClassVar[tuple[str, ...]] = ("exact", "binned")
 
     def permutation_test(
         self,
@@ -96,7 +109,7 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         )
 
     def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
-        """Sums of weights by distinct score (exact) or by 16-bit key of the score (binned)."""
+        """Sums of weights by distinct scores (exact) or by 16-bit key of a score (binned)."""
         require_options("partial", options, ("state",))
         state = options.get("state", "exact")
         if state not in ("exact", "binned"):
@@ -105,29 +118,31 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
             raise InputError(
                 f"{self!r} has no mergeable state: it exists for two classes and the default curve"
             )
-        tables = []
-        for model, column in columns.models["y_score"].items():
+        rows = slice(None) if columns.weight is None else columns.weight > 0
+        weight = None if columns.weight is None else columns.weight[rows]
+        y_true = columns.single["y_true"][rows]
+        scores = {name: column[rows] for name, column in columns.models["y_score"].items()}
+        if state == "binned":
+            return binned_table(scores, y_true, weight)
+        for column in scores.values():
             wide = column.dtype.kind in "iu" and column.dtype.itemsize == 8
             if wide and bool((np.abs(column) > EXACT_INTEGERS).any()):
                 raise InputError("y_score has integers beyond 2**53, which a state does not keep")
-            scores = column.astype(np.float64) if state == "exact" else score_bins(column)
-            rows = slice(None) if columns.weight is None else columns.weight > 0
-            weight = None if columns.weight is None else columns.weight[rows]
-            sums = score_histogram(scores[rows], columns.single["y_true"][rows], weight)
-            tables.append(
-                pl.DataFrame(sums._asdict())
-                .with_columns(pl.col("scores").cast(pl.Float64))
-                .insert_column(0, pl.Series("model", [model] * len(sums.scores), dtype=pl.String))
-            )
-        return pl.concat(tables)
+        return exact_table(scores, y_true, weight)
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
-        models = [table["model"].unique(maintain_order=True).to_list() for table in tables]
-        if any(names != models[0] for names in models):
-            raise InputError(f"the states hold different models: {models}")
-        merged = pl.concat(tables).group_by("model", "scores", maintain_order=True).sum()
-        order = pl.Enum(models[0])
-        return merged.sort(pl.col("model").cast(order), "scores")
+        return merged_tables(tables)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        mergeable = self.multiclass == "raise" and self._has_influence(Columns(0, {}, {}))
+        return {"state": "exact"} if mergeable and self._is_analytic else None
+
+    def _state_pays(self, state: State, n: int) -> bool:
+        return state.table.height <= n // FEW_DISTINCT
+
+    def _summary_key(self, options: dict[str, Any]) -> str:
+        # The sums are the same for every statistic of the ranking.
+        return f"ranking {self.pos_label!r} {self.direction} {options.get('state', 'exact')}"
 
     def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
         """Estimate with standard errors; binned states carry rigorous bounds.
@@ -143,42 +158,62 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         Returns
         -------
         Estimate
-            One term per model.
+            One term per model; their covariances only from an exact state, which holds rows of
+            equal scores of all models.
         """
         require_options("finalize", options, ("state", "tolerance"))
-        state = options.get("state", "exact")
-        parts = table.partition_by("model", maintain_order=True)
-        names = [str(part["model"][0]) for part in parts]
-        summaries = [self._from_sums(part) for part in parts]
-        variance = np.array([variance for _, variance, _ in summaries])
-        covariance = np.full((len(parts), len(parts)), np.nan)
-        np.fill_diagonal(covariance, variance)
-        counts = np.array([counts for _, _, counts in summaries])
-        sizes = {"n_positive": counts[:, 0], "n_negative": counts[:, 1]}
-        support = {name: sizes[name] for name in self.boundary_counts}
-        if state == "binned":
-            support |= self._bounds(parts, names, options.get("tolerance"))
-        notes = ["covariances between models are not kept in a summary"] if len(parts) > 1 else []
-        n = int(counts[0].sum())
-        return Estimate(
-            name=self.metric,
-            unit=self.unit,
-            n_units=n,
-            n_clusters=None,
-            inference="analytic",
-            level=float(self.level),
-            terms=pl.DataFrame({"metric": [self.metric] * len(parts), "model": names}),
-            value=np.array([value for value, _, _ in summaries]),
-            standard_error=np.sqrt(variance),
-            covariance=covariance,
-            scale=self.scale,
-            interval=(self.interval,) * len(parts),
-            support=support,
-            higher_is_better=self.higher_is_better,
-            notes=tuple(notes),
-            method_text=f"{self.metric} from merged {state} summaries of {n} observations.",
-            citation_keys=self.citation_keys,
-        )
+        binned = options.get("state", "exact") == "binned"
+        models = model_scores(table)
+        parts = table.partition_by("model", maintain_order=True) if binned else [table]
+        stacks = [Stacked.of(part) for part in parts]
+        found = [
+            self._of_stack(stack, scores)
+            for stack, scores in zip(
+                stacks if binned else stacks * len(models), models.values(), strict=True
+            )
+        ]
+        value = np.array([value for value, _ in found])
+        if binned:
+            covariance = np.full((len(found), len(found)), np.nan)
+            for place, (stack, (_, influence)) in enumerate(zip(stacks, found, strict=True)):
+                covariance[place, place] = self._stack_covariance(stack, influence[:, None])[0, 0]
+        else:
+            influence = np.column_stack([influence for _, influence in found])
+            covariance = self._stack_covariance(stacks[0], influence)
+        sizes = stacks[0].sizes
+        support = {name: np.full(len(found), sizes[name]) for name in self.boundary_counts}
+        if binned:
+            support |= self._bounds(parts, list(models), options.get("tolerance"))
+        n = np.full(len(found), int(sum(sizes.values())))
+        terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": list(models)})
+        counted = None if stacks[0].counted else np.ones(1)
+        columns = Columns(int(n[0]), {}, {}, counted, extra=sizes)
+        return replace(self._merged_estimate(columns, terms, value, covariance, n), support=support)
+
+    def _of_stack(self, stack: Stacked, scores: Array) -> tuple[float, Array]:
+        """Value and influence of one model; each distinct score acts as two weighted rows."""
+        component = Component.of(stack.positive, np.concatenate([scores, scores]))
+        value = self._statistic(component, stack.weight)
+        if not np.isfinite(value) and self.on_undefined == "raise":
+            raise InputError(
+                f"a class is empty in the merged states, so {self.metric} is undefined"
+            )
+        return value, self._statistic_influence(component, stack.weight)
+
+    def _stack_covariance(self, stack: Stacked, influence: Array) -> Array:
+        masks = [stack.positive, ~stack.positive]
+        if not self._strata_are_classes:
+            masks = [np.ones(len(stack.positive), dtype=bool)]
+        covariance: Array = sum(stack.covariance(influence, rows) for rows in masks)  # type: ignore[assignment]
+        return covariance
+
+    @staticmethod
+    def _sample_size(columns: Columns) -> tuple[int, int]:
+        """Numbers of rows and of positives."""
+        positives = columns.extra.get("n_positive")
+        if positives is None:
+            positives = np.count_nonzero(columns.single["y_true"])
+        return columns.n, int(positives)
 
     interval: str
     curve_kind: ClassVar[CurveKind]
@@ -223,33 +258,6 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
             pl.Series("area_label", np.repeat(labels, len(frame) // len(labels)))
         )
 
-    def _from_sums(self, sums: pl.DataFrame) -> tuple[float, float, tuple[float, float]]:
-        """Value, variance and class sizes: each distinct score acts as two weighted rows."""
-        scores = sums["scores"].to_numpy()
-        size = len(scores)
-        positive = np.repeat([True, False], size)
-        weight = np.concatenate([sums["positive"].to_numpy(), sums["negative"].to_numpy()])
-        squares = np.concatenate(
-            [sums["positive_squares"].to_numpy(), sums["negative_squares"].to_numpy()]
-        )
-        count = np.concatenate([sums["n_positive"].to_numpy(), sums["n_negative"].to_numpy()])
-        component = Component.of(positive, np.concatenate([scores, scores]))
-        value = self._statistic(component, weight)
-        influence = self._statistic_influence(component, weight)
-        strata = (
-            [positive, ~positive] if self._strata_are_classes else [np.ones(2 * size, dtype=bool)]
-        )
-        variance = sum(
-            _stratum_variance(influence[rows], weight[rows], squares[rows], count[rows])
-            for rows in strata
-        )
-        sizes = float(count[:size].sum()), float(count[size:].sum())
-        if not np.isfinite(value) and self.on_undefined == "raise":
-            raise InputError(
-                f"a class is empty in the merged states, so {self.metric} is undefined"
-            )
-        return value, float(variance), sizes
-
     def _bounds(
         self, parts: list[pl.DataFrame], names: list[str], tolerance: float | None
     ) -> dict[str, Array]:
@@ -273,11 +281,3 @@ def require_options(method: str, options: dict[str, Any], known: tuple[str, ...]
     for name in options:
         if name not in known:
             raise InputError(f"{method} has no option {name!r}: choose from {', '.join(known)}")
-
-
-def _stratum_variance(influence: Array, weight: Array, squares: Array, count: Array) -> float:
-    m = float(count.sum())
-    if m <= 1:
-        return float("nan")
-    total = float(weight @ influence)
-    return m / (m - 1) * (float(squares @ influence**2) - total**2 / m)

@@ -1,7 +1,9 @@
 """The ``inference=`` argument: small immutable configuration objects."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -9,7 +11,9 @@ import numpy as np
 from evalstats.errors import InputError
 
 WeightKind = Literal["probability", "frequency"]
-BootstrapInterval = Literal["percentile", "basic", "bias_corrected", "bca", "studentized"]
+BootstrapInterval = Literal[
+    "percentile", "expanded", "basic", "bias_corrected", "bca", "studentized"
+]
 BootstrapKind = Literal["multinomial", "poisson", "bayesian", "multiplier"]
 RandomSource: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"
 
@@ -50,9 +54,11 @@ class Bootstrap:
     ----------
     n_resamples : int, default 2000
         Number of replicates B.
-    interval : {"percentile", "basic", "bias_corrected", "bca", "studentized"}, default "percentile"
-        How replicates become an interval. ``"bias_corrected"`` is the normal (or t) interval around
-        the estimate minus its estimated bias, for statistics that a small sample biases.
+    interval : {"percentile", "expanded", "basic", "bias_corrected", "bca", "studentized"}
+        How replicates become an interval. ``"expanded"`` takes percentiles as much further out as
+        those of a mean fall short in a sample of this size (Hesterberg 2015);
+        ``"bias_corrected"`` is the normal (or t) interval around the estimate minus its estimated
+        bias, for statistics that a small sample biases.
     kind : {"multinomial", "poisson", "bayesian", "multiplier"}, default "multinomial"
         Distribution of the weights: counts of a resample of fixed size, independent Poisson(1)
         counts, Dirichlet (standard exponential) weights, or Gaussian multipliers of the influence
@@ -160,6 +166,26 @@ def require_inference(inference: object) -> None:
         f"inference={inference!r}: pass 'auto', Analytic(), Bootstrap(...), Jackknife() or "
         "NoInference()"
     )
+
+
+_automatic_seed: ContextVar[int] = ContextVar("evalstats_automatic_seed", default=0)
+
+
+@contextmanager
+def automatic_inference_seeded(seed: int) -> Iterator[None]:
+    """Seed the resampling that ``inference="auto"`` chooses inside the block; 0 elsewhere."""
+    token = _automatic_seed.set(seed)
+    try:
+        yield
+    finally:
+        _automatic_seed.reset(token)
+
+
+def automatically_seeded(inference: Inference) -> Inference:
+    """The inference that an estimator chose itself, with the seed of the surrounding block."""
+    if isinstance(inference, Bootstrap) and inference.rng == 0:
+        return replace(inference, rng=_automatic_seed.get())
+    return inference
 
 
 def random_key(rng: RandomSource) -> tuple[int, int]:

@@ -2,25 +2,22 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
+from evalstats.data import files
 from evalstats.errors import InputError
-
-# Columns that look like integers for hundreds of rows and then hold a fraction are common.
-SCHEMA_ROWS = 10_000
 
 
 def scan_table(path: Path) -> pl.LazyFrame:
-    """Open a data file lazily, by its extension; only columns that are used will be read.
+    """Open data files lazily, by their extension; only columns that are used will be read.
 
     Parameters
     ----------
     path : Path
         Parquet, CSV, TSV, NDJSON or Arrow IPC (Feather) file, AlpacaEval's ``annotations.json`` or
-        Arena battles as JSON.
+        Arena battles as JSON; or a pattern such as ``parts/*.parquet``.
 
     Returns
     -------
@@ -32,25 +29,7 @@ def scan_table(path: Path) -> pl.LazyFrame:
     InputError
         If the file is missing, of unknown type or not readable.
     """
-    if not path.exists():
-        raise InputError(f"there is no file {str(path)!r}: check the path")
-    if path.is_dir():
-        raise InputError(f"{str(path)!r} is a directory: name one data file")
-    scan = READERS.get(path.suffix.lower())
-    if scan is None:
-        raise InputError(f"{path.name!r} has no known extension: use one of {', '.join(READERS)}")
-    try:
-        frame = scan(path)
-        frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise unreadable(path, error) from error
-    return frame
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    """Say in one line why a file cannot be read."""
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    return InputError(f"cannot read {str(path)!r}: {reason[0]}")
+    return files.scan_table(path, READERS)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -86,28 +65,6 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
-def _scan_csv(path: Path) -> pl.LazyFrame:
-    return pl.scan_csv(path, infer_schema_length=SCHEMA_ROWS, null_values=["NA"])
-
-
-def _scan_tsv(path: Path) -> pl.LazyFrame:
-    return pl.scan_csv(path, separator="\t", infer_schema_length=SCHEMA_ROWS, null_values=["NA"])
-
-
-def _scan_ndjson(path: Path) -> pl.LazyFrame:
-    return pl.scan_ndjson(path, infer_schema_length=SCHEMA_ROWS)
-
-
-def _scan_arrow(path: Path) -> pl.LazyFrame:
-    """IPC files lazily; the streaming form, which many tools give the same name, as a whole."""
-    try:
-        frame = pl.scan_ipc(path)
-        frame.collect_schema()
-    except pl.exceptions.PolarsError:
-        return pl.read_ipc_stream(path).lazy()
-    return frame
-
-
 def _scan_json(path: Path) -> pl.LazyFrame:
     """The JSON documents with a known meaning: Arena battles, else AlpacaEval's judgements."""
     from evalstats.winrate.readers import read_alpaca_annotations, read_arena_battles
@@ -129,15 +86,4 @@ def _scan_npz(path: Path) -> pl.LazyFrame:
     return frame_from_npz(path).lazy()
 
 
-READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
-    ".parquet": pl.scan_parquet,
-    ".csv": _scan_csv,
-    ".tsv": _scan_tsv,
-    ".ndjson": _scan_ndjson,
-    ".jsonl": _scan_ndjson,
-    ".arrow": _scan_arrow,
-    ".feather": _scan_arrow,
-    ".ipc": _scan_arrow,
-    ".json": _scan_json,
-    ".npz": _scan_npz,
-}
+READERS: dict[str, files.Reader] = {**files.READERS, ".json": _scan_json, ".npz": _scan_npz}

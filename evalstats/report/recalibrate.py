@@ -11,8 +11,9 @@ import typer
 from narwhals.exceptions import NarwhalsError
 
 from evalstats.calibration.report import METHODS, RecalibrationReport, recalibration_report
+from evalstats.data.files import unreadable
 from evalstats.errors import InputError
-from evalstats.report.files import scan_table, unreadable, write_atomically
+from evalstats.report.files import scan_table, write_atomically
 from evalstats.report.output import FORMAT_OF_SUFFIX, Format, json_rows
 from evalstats.report.progress import progress_shown
 from evalstats.report.run import as_labels, exit_codes

@@ -16,10 +16,11 @@ import polars as pl
 import typer
 from narwhals.exceptions import NarwhalsError
 
+from evalstats.data.files import unreadable
 from evalstats.errors import EvalstatsWarning, InputError
 from evalstats.estimator import Estimator
 from evalstats.inference.methods import Bootstrap
-from evalstats.report.files import scan_table, unreadable, write_atomically
+from evalstats.report.files import scan_table, write_atomically
 from evalstats.report.output import FORMAT_OF_SUFFIX, Format, render
 from evalstats.report.progress import progress_shown
 

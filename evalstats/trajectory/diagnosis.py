@@ -1,6 +1,7 @@
 """Warnings and remarks on forecasts that can be scored but should make one look twice."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +24,69 @@ LEAST_WINDOWS = 2
 BLOCKS = 20
 
 
-def diagnose(models: Mapping[str, Scored], plan: Plan) -> list[Diagnosis]:
+class Tally(NamedTuple):
+    """What warnings about one model are made of; adds up over parts of the agents.
+
+    Attributes
+    ----------
+    fewest, most : int
+        Samples of an agent; 0 for given mixtures.
+    cells, coincident, regularised, underflow, not_converged, at_cap : int
+        Cells that count, and those of each status.
+    """
+
+    fewest: int
+    most: int
+    cells: int
+    coincident: int
+    regularised: int
+    underflow: int
+    not_converged: int
+    at_cap: int
+
+    @classmethod
+    def of(cls, scored: Scored, plan: Plan) -> "Tally":
+        """Counts of scored agents."""
+        k, status = scored.field("n_samples"), scored.field("status")
+        limit = plan.fit_options()[1]
+        capped = plan.distance and not plan.robust and limit > 1 and bool((k > 0).any())
+        return cls(
+            fewest=int(k[k > 0].min()) if bool((k > 0).any()) else 0,
+            most=int(k.max(initial=0)),
+            cells=int((status != MASKED).sum()),
+            coincident=int((status == COINCIDENT).sum()),
+            regularised=int((status == REG_DOMINATED).sum()),
+            underflow=int((status == UNDERFLOW).sum()),
+            not_converged=int((status == NOT_CONVERGED).sum()),
+            at_cap=int((scored.field("n_components") == limit).sum()) if capped else 0,
+        )
+
+    def merged(self, other: "Tally") -> "Tally":
+        """Counts of both parts."""
+        known = [tally.fewest for tally in (self, other) if tally.fewest > 0]
+        counts = (a + b for a, b in zip(self[2:], other[2:], strict=True))
+        return Tally(min(known, default=0), max(self.most, other.most), *counts)
+
+
+def diagnose(models: Mapping[str, Tally], plan: Plan) -> list[Diagnosis]:
     """Suspicious cells and sample sizes of all models."""
     found: list[Diagnosis] = []
+    if not plan.distance:
+        return found
     sizes = {}
-    for name, scored in models.items():
-        k = scored.field("n_samples")
-        if int(k.max(initial=0)) > 0:
-            sizes[name] = int(k[k > 0].min()), int(k.max())
-        found += _cell_warnings(name, scored, plan)
-        if plan.distance and int(k.max(initial=0)) > 0 and int(k[k > 0].min()) < FEW_SAMPLES:
+    for name, tally in models.items():
+        if tally.most > 0:
+            sizes[name] = tally.fewest, tally.most
+        found += _cell_warnings(name, tally, plan)
+        if 0 < tally.fewest < FEW_SAMPLES:
             found.append(
                 (
                     "few-samples",
-                    f"{name!r} has {int(k[k > 0].min())} samples of an agent: AMD is biased "
+                    f"{name!r} has {tally.fewest} samples of an agent: AMD is biased "
                     f"upwards below about {FEW_SAMPLES} (see small_sample=True)",
                 )
             )
-    if plan.distance and len(set(sizes.values())) > 1:
+    if len(set(sizes.values())) > 1:
         shown = ", ".join(f"{name!r} {low}" for name, (low, _) in sizes.items())
         found.append(
             (
@@ -52,49 +98,38 @@ def diagnose(models: Mapping[str, Scored], plan: Plan) -> list[Diagnosis]:
     return found
 
 
-def _cell_warnings(name: str, scored: Scored, plan: Plan) -> list[Diagnosis]:
-    status = scored.field("status")
-    total = int((status != MASKED).sum())
-    if not plan.distance:
-        return []
-    limit = plan.fit_options()[1]
-    at_cap = int((scored.field("n_components") == limit).sum()) if not plan.robust else 0
-    if int(scored.field("n_samples").max(initial=0)) == 0 or limit == 1:
-        at_cap = 0
+def _cell_warnings(name: str, tally: Tally, plan: Plan) -> list[Diagnosis]:
     causes = (
         (
-            COINCIDENT,
+            tally.coincident,
             "coincident-samples",
             "have at most two distinct samples: the added variance alone sets their distance",
         ),
         (
-            REG_DOMINATED,
+            tally.regularised,
             "regularised-cells",
             f"have a variance below reg_covar={plan.reg_covar:g}: their distance depends on it "
             "and on the length unit",
         ),
         (
-            UNDERFLOW,
+            tally.underflow,
             "underflow",
             "underflow and count as distance 0, as in the published code: without "
             "compat='reference' they are computed",
         ),
-        (NOT_CONVERGED, "not-converged", "reached the limit of EM iterations"),
+        (tally.not_converged, "not-converged", "reached the limit of EM iterations"),
+        (
+            tally.at_cap,
+            "components-at-cap",
+            f"use all {plan.fit_options()[1]} components: more might fit better (fit='robust' "
+            "tries 5)",
+        ),
     )
-    counts = [
-        (code, f"{int((status == kind).sum())} of {total} cells of {name!r} {text}")
-        for kind, code, text in causes
-        if bool((status == kind).any())
+    return [
+        (code, f"{count} of {tally.cells} cells of {name!r} {text}")
+        for count, code, text in causes
+        if count
     ]
-    if at_cap:
-        counts.append(
-            (
-                "components-at-cap",
-                f"{at_cap} of {total} cells of {name!r} use all {limit} components: more might "
-                "fit better (fit='robust' tries 5)",
-            )
-        )
-    return counts
 
 
 def overlap_message(columns: Columns, window: int) -> list[Diagnosis]:

@@ -14,15 +14,29 @@ from evalstats.data.frames import Frame
 from evalstats.data.state import State
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
+from evalstats.inference.methods import Analytic, Bootstrap, Jackknife
 from evalstats.inference.scales import ScaleName
 from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
 from evalstats.trajectory.agents import Agents, collect_agents, drop_unusable, sample_label
-from evalstats.trajectory.diagnosis import block_length, cluster_remark, diagnose, overlap_message
+from evalstats.trajectory.diagnosis import (
+    Tally,
+    block_length,
+    cluster_remark,
+    diagnose,
+    overlap_message,
+)
 from evalstats.trajectory.forecasts import read_mask, read_models, read_trajectory, require_axes
 from evalstats.trajectory.scored import Plan, Scored, joint_scores, score_model
 from evalstats.trajectory.state import columns_from_table, table_from_columns
 from evalstats.trajectory.statistic import Layout, Prepared, Quantity, prepared_from
+from evalstats.trajectory.summed import (
+    columns_of_keys,
+    columns_of_units,
+    covariance_of_products,
+    merged_sums,
+    summed_table,
+)
 
 Array = NDArray[np.float64]
 
@@ -55,6 +69,8 @@ class ForecastScore(MergeableEstimator):
 
     axes: str
     window_length: int | None
+    states: ClassVar[tuple[str, ...]] = ("agents", "sums")
+    _keeps_clusters: ClassVar[bool] = True
 
     # What the three estimators define --------------------------------------------------------
 
@@ -164,6 +180,8 @@ class ForecastScore(MergeableEstimator):
     def _window(self, columns: Columns) -> int:
         if self.window_length is not None:
             return int(self.window_length)
+        if "steps" in columns.extra:
+            return int(columns.extra["steps"])
         return int(columns.models["samples"][columns.model_names[0]].field("status").shape[1])  # type: ignore[attr-defined]
 
     # Statistic ------------------------------------------------------------------------------
@@ -212,10 +230,15 @@ class ForecastScore(MergeableEstimator):
         return scene, track
 
     def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:  # noqa: ARG002
-        models = {name: _scored(columns, name) for name in columns.model_names}
-        found = diagnose(models, self._plan())
+        found = diagnose(self._tallies(columns), self._plan())
         found += overlap_message(columns, self._window(columns))
         return found
+
+    def _tallies(self, columns: Columns) -> dict[str, Tally]:
+        if "tallies" in columns.extra:
+            return cast("dict[str, Tally]", columns.extra["tallies"])
+        plan = self._plan()
+        return {name: Tally.of(_scored(columns, name), plan) for name in columns.model_names}
 
     def _remarks(self, columns: Columns) -> list[str]:
         return cluster_remark(columns)
@@ -354,13 +377,18 @@ class ForecastScore(MergeableEstimator):
         sample_weight, cluster : array-like or str, optional
             Weights and clusters of these agents; clusters may span parts.
         **options
-            Role arguments by keyword.
+            Role arguments by keyword, and ``state="agents"`` (default: a few numbers for each step
+            of each agent, from which every inference and view follows) or ``state="sums"``: sums
+            and products over all agents, whose size does not depend on their number. With
+            ``scene``, ``start``, ``track`` or `cluster` it holds one row of sums for each of them
+            that occurs: what `cluster` says, else ``start``, else ``track``, in each scene.
 
         Returns
         -------
         State
-            Mergeable, serialisable summary: a few numbers for each step of each agent.
+            Mergeable, serialisable summary.
         """
+        require_state(options.get("state", "agents"))
         names = [role.name for role in self.roles]
         arguments: dict[str, object] = dict(zip(names, roles, strict=False))
         arguments.update({name: options.pop(name) for name in names if name in options})
@@ -370,18 +398,62 @@ class ForecastScore(MergeableEstimator):
         if cluster is not None and columns.n_dropped:
             raise InputError("cluster= in partial() needs complete rows: drop the others first")
         # Labels are kept, since codes of one part mean nothing in another.
-        table = self._summarise(columns, {"cluster": cluster})
+        table = self._summarise(columns, {**options, "cluster": cluster})
         return State(self._definition({**options, "clustered": cluster is not None}), table)
 
     def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
-        return table_from_columns(columns, options.get("cluster"))
+        if options.get("state", "agents") == "agents":
+            return table_from_columns(columns, options.get("cluster"))
+        level = self._layout(columns).amv_level
+        tallies = self._tallies(columns)
+        quantities = self._quantities(columns)
+        return summed_table(columns, quantities, level, tallies, options.get("cluster"))
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        whole_scenes = self._joint and self._plan().displacement
+        return {"state": "sums"} if self._is_analytic and not whole_scenes else None
+
+    def _require_summarised_inference(self) -> None:
+        """Clusters can be resampled; single agents are refused when the state is known."""
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
+        if "sums" in tables[0].columns:
+            return merged_sums(tables)
         return pl.concat(tables, how="vertical_relaxed")
 
-    def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:  # noqa: ARG002
-        columns = columns_from_table(table)
-        return self._estimate(self._with_default_cluster(columns))
+    def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:
+        if options.get("state", "agents") == "agents":
+            columns = columns_from_table(table)
+            return self._estimate(self._with_default_cluster(columns))
+        labelled = Columns(0, {name: np.empty(0) for name in table.columns}, {})
+        quantities = self._quantities(labelled)
+        columns = columns_of_keys(table, quantities)
+        if columns.n > 0:
+            columns = self._with_default_cluster(columns)
+        if columns.cluster is None:
+            return self._estimate_of_products(table, columns_of_units(table, quantities))
+        agents = int(table["agents"][0])
+        estimate = self._estimate(columns)
+        return replace(estimate, n_units=agents, n=np.full(len(estimate.value), agents))
+
+    def _estimate_of_products(self, table: pl.DataFrame, columns: Columns) -> Estimate:
+        """Estimate whose units are agents, of which only sums and products were kept."""
+        frequency = isinstance(self.inference, Analytic) and (
+            self.inference.weight_kind == "frequency" and bool(table["weighted"][0])
+        )
+        if frequency or isinstance(self.inference, Bootstrap | Jackknife):
+            raise InputError(
+                f"{self.inference!r} needs the agents, of which state='sums' keeps sums only: use "
+                "state='agents' or inference=Analytic()"
+            )
+        prepared = self._prepare(columns)
+        weight = self._weight(columns)
+        value = prepared.evaluate(weight)
+        covariance = covariance_of_products(table, prepared.influence(weight)[1:])
+        n = np.full(len(value), int(table["agents"][0]))
+        terms = pl.DataFrame(self._terms(columns))
+        diagnoses = self._diagnose(columns, prepared)
+        return self._merged_estimate(columns, terms, value, covariance, n, diagnoses)
 
     @classmethod
     def _example_arguments(cls, rng: np.random.Generator, n: int) -> dict[str, Any]:
@@ -399,6 +471,12 @@ def _objects(array: Array) -> NDArray[Any]:
     column = np.empty(len(array), dtype=object)
     column[:] = list(array)
     return column
+
+
+def require_state(state: object) -> None:
+    """Refuse an unknown kind of state."""
+    if state not in ("agents", "sums"):
+        raise InputError(f"state={state!r}: choose 'agents' or 'sums'")
 
 
 def _mapped(models: object, change: Callable[[object], object]) -> object:

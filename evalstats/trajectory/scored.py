@@ -108,6 +108,10 @@ class Scored(Records):
         return self.fields[name]
 
 
+class Summed(Scored):
+    """Sums of each quantity over many agents, by the name of the metric; no cells."""
+
+
 def score_model(label: str, agents: Agents, forecasts: list[Forecast], plan: Plan) -> Scored:
     """Compute everything that `plan` names for one model, in parallel chunks of agents.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from evalstats.kernels.units import weighted_unit_sums
 from evalstats.trajectory.mixture_kernels import MASKED
-from evalstats.trajectory.scored import Scored
+from evalstats.trajectory.scored import Scored, Summed
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -158,45 +158,48 @@ class Layout:
 
     def term(self, scored: Scored, quantity: Quantity, step: int | None) -> Ratio | Spread:
         """One term of one model, over all steps or at one of them."""
-        if quantity.level in ("agent", "scene"):
-            return self._agent_ratio(scored.field(quantity.field), quantity.level)
-        used = scored.field("status") != MASKED
-        values = scored.field(quantity.field)
-        if step is not None:
-            used, values = used[:, step : step + 1], values[:, step : step + 1]
-        count = used.sum(axis=1).astype(np.float64)
-        if quantity.level == "cell":
-            total = np.where(used, values, 0.0).sum(axis=1)
-            return self._cell_ratio(total, count, self.aggregate)
-        return self._spread(values, used, count)
+        return self.term_of_sums(quantity, agent_sums(scored, quantity, step, self.amv_level))
 
-    def _spread(self, moments: Array, used: NDArray[np.bool_], count: Array) -> Ratio | Spread:
-        if self.amv_level == "cell":
-            top = top_eigenvalue(moments.reshape(-1, moments.shape[2])).reshape(used.shape)
-            total = np.where(used, top, 0.0).sum(axis=1)
-            return self._cell_ratio(total, count, "cell")
-        sums = np.where(used[:, :, None], moments, 0.0).sum(axis=1)
-        codes = {"scene": self.scene, "track": self.track, "pooled": np.zeros_like(self.scene)}
-        group = codes[self.amv_level]
-        stacked = np.column_stack([count, sums])
-        return Spread(stacked, group, self._inverse_size(group, count))
+    def term_of_sums(self, quantity: Quantity, sums: Array) -> Ratio | Spread:
+        """One term from what :func:`agent_sums` returns, or from sums of it over agents."""
+        if is_spread(quantity, self.amv_level):
+            codes = {"scene": self.scene, "track": self.track, "pooled": np.zeros_like(self.scene)}
+            group = codes[self.amv_level]
+            return Spread(sums, group, self._inverse_size(group, sums[:, 0]))
+        count, total = np.ascontiguousarray(sums.T)
+        by_scene = quantity.level == "cell" and self.aggregate == "scene"
+        if not by_scene and quantity.level != "scene":
+            return Ratio(total, count)
+        scale = self._inverse_size(self.scene, count)[self.scene]
+        return Ratio(scale * total, scale * count)
 
     def _inverse_size(self, group: Codes, count: Array) -> Array:
         """1 / weighted number of cells of each group; 0 for a group without any."""
         size = np.bincount(group, self.weight * count)
         return np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
 
-    def _cell_ratio(self, total: Array, count: Array, aggregate: Aggregate) -> Ratio:
-        if aggregate == "cell":
-            return Ratio(total, count)
-        scale = self._inverse_size(self.scene, count)[self.scene]
-        return Ratio(scale * total, scale * count)
 
-    def _agent_ratio(self, values: Array, level: str) -> Ratio:
+def is_spread(quantity: Quantity, amv_level: AmvLevel) -> bool:
+    """Whether the quantity is an eigenvalue of sums over agents, and no mean of numbers."""
+    return quantity.level == "spread" and amv_level != "cell"
+
+
+def agent_sums(scored: Scored, quantity: Quantity, step: int | None, amv_level: AmvLevel) -> Array:
+    """Count and sums (n, 1 + p) of a quantity over the cells of each agent, before any weights."""
+    if isinstance(scored, Summed):
+        return scored.field(quantity.metric)
+    if quantity.level in ("agent", "scene"):
+        values = scored.field(quantity.field)
         defined = np.isfinite(values)
-        count = defined.astype(np.float64)
-        scale = self._inverse_size(self.scene, count)[self.scene] if level == "scene" else count
-        return Ratio(np.where(defined, scale * np.where(defined, values, 0.0), 0.0), scale * count)
+        return np.column_stack([defined, np.where(defined, values, 0.0)])
+    used = scored.field("status") != MASKED
+    values = scored.field(quantity.field)
+    if step is not None:
+        used, values = used[:, step : step + 1], values[:, step : step + 1]
+    if quantity.level == "spread" and amv_level == "cell":
+        values = top_eigenvalue(values.reshape(-1, values.shape[2])).reshape(used.shape)
+    shown = used if values.ndim == 2 else used[:, :, np.newaxis]
+    return np.column_stack([used.sum(axis=1), np.where(shown, values, 0.0).sum(axis=1)])
 
 
 def unpacked(upper: Array) -> Array:

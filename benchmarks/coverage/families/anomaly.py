@@ -108,10 +108,10 @@ def anomalous_only(arguments: dict[str, Any], seed: int) -> Readings:  # noqa: A
     return {"value": Reading(mean, error, mean - reach, mean + reach)}
 
 
-RESAMPLED = bootstrap(n_resamples=300)
+RESAMPLED = bootstrap("expanded", n_resamples=300)
 PROCEDURES = (
     Procedure(
-        "bootstrap, percentile",
+        "default (300 replicates)",
         Fit(make(es.AUPIMO, fpr_bounds=BOUNDS, inference=RESAMPLED), value),
         default=True,
     ),

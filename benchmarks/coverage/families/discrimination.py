@@ -137,7 +137,7 @@ def analytic(curve: Curve) -> tuple[Procedure, ...]:
 def resampled(curve: Curve) -> tuple[Procedure, ...]:
     """Every interval and every kind of the bootstrap, and the jackknife."""
     kind = KINDS[curve]
-    intervals = ("percentile", "basic", "bias_corrected", "bca", "studentized")
+    intervals = ("percentile", "expanded", "basic", "bias_corrected", "bca", "studentized")
     choices: dict[str, dict[str, Any]] = {
         f"bootstrap, {name}": {"inference": bootstrap(name)} for name in intervals
     }
