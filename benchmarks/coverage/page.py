@@ -72,8 +72,8 @@ error over the standard deviation of the estimates. *Warned* is the share of sam
 `EvalstatsWarning` and *refused* the share that `fit` refused; both in percent. Coverage is that
 among samples that were not refused; an interval that is undefined counts as one that misses. Tests
 are at 5%: *size* where the hypothesis holds, else *power*. Rows in *italics* are not
-recommended and shown for contrast, such as clusters that were ignored. **Bold** rows are what a user
-gets by default, with fewer replicates of the bootstrap where the label says so. One row of the
+recommended and shown for contrast, such as clusters that were ignored. **Bold** rows are what a
+user gets by default, with fewer replicates of the bootstrap where the label says so. One row of the
 [recorded table](coverage.parquet) has all figures of one line of these tables."""
 
 
