@@ -1,11 +1,11 @@
 """Command line of the coverage laboratory.
 
 Usage: python -m benchmarks.coverage [--list] [--only PATTERN] [--replicates N] [--workers N]
-[--work DIRECTORY] [--fresh]
+[--work DIRECTORY] [--fresh] [--collect]
 
 The complete run writes docs/generated/coverage.parquet and docs/generated/coverage.md. With
 ``--only`` or ``--replicates`` nothing is written but the parts in the work directory, and the
-rows are printed.
+rows are printed. ``--collect`` writes what has been finished so far and runs nothing.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import polars as pl
 
 from benchmarks.coverage.design import Design
 from benchmarks.coverage.designs import DESIGNS
-from benchmarks.coverage.laboratory import run
+from benchmarks.coverage.laboratory import collected, run
 from benchmarks.coverage.page import PAGE, TABLE, page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +38,13 @@ def chosen(pattern: str | None) -> list[Design]:
     ]
 
 
+def record(rows: pl.DataFrame, missing: list[str]) -> None:
+    """Write the table and the page; designs without a result are named there."""
+    rows.write_parquet(TABLE)
+    PAGE.write_text(page(rows, missing), encoding="utf-8")
+    print(f"Wrote {TABLE} and {PAGE}, {len(missing)} designs missing")
+
+
 def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     options = argparse.ArgumentParser(prog="python -m benchmarks.coverage")
@@ -46,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--replicates", type=int, metavar="N", help="samples of each design")
     options.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
     options.add_argument("--work", type=Path, default=WORK, help="directory of finished parts")
+    options.add_argument("--collect", action="store_true", help="write the finished designs only")
     options.add_argument("--fresh", action="store_true", help="forget finished parts first")
     return options
 
@@ -63,11 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.fresh and options.work.is_dir():
         shutil.rmtree(options.work)
+    if options.collect:
+        record(*collected(designs, options.work))
+        return 0
     rows = run(designs, options.work, replicates=options.replicates, workers=options.workers)
     if options.only is None and options.replicates is None:
-        rows.write_parquet(TABLE)
-        PAGE.write_text(page(rows), encoding="utf-8")
-        print(f"Wrote {TABLE} and {PAGE}")
+        record(rows, [])
     else:
         with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, fmt_str_lengths=50):
             print(rows.select(SHOWN))

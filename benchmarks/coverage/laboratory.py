@@ -16,7 +16,7 @@ import polars as pl
 
 import evalstats as es
 from benchmarks.coverage.design import Design, Observed, observe
-from benchmarks.coverage.summary import summarise
+from benchmarks.coverage.summary import SCHEMA, summarise
 
 SEED = 20_261_125
 BLOCK = 50
@@ -59,7 +59,7 @@ def run(
     with _processes(workers) as apply:
         for design in designs:
             wanted = replicates or design.replicates
-            path = work / f"{design.name.replace('/', '--')}.parquet"
+            path = _part(design, work)
             part = _finished(path, wanted, seed)
             if part is None:
                 start = time.perf_counter()
@@ -68,6 +68,22 @@ def run(
                 show(f"{design.name}: {wanted} samples in {time.perf_counter() - start:.1f} s")
             parts.append(part)
     return pl.concat(parts)
+
+
+def collected(designs: Sequence[Design], work: Path) -> tuple[pl.DataFrame, list[str]]:
+    """Rows of designs that are finished with all their samples, and the names of the others."""
+    parts, missing = [], []
+    for design in designs:
+        part = _finished(_part(design, work), design.replicates, SEED)
+        if part is None:
+            missing.append(design.name)
+        else:
+            parts.append(part)
+    return pl.concat(parts), missing
+
+
+def _part(design: Design, work: Path) -> Path:
+    return work / f"{design.name.replace('/', '--')}.parquet"
 
 
 Apply = Callable[[Design, int, int], Iterator[list[Observed]]]
@@ -125,6 +141,8 @@ def _finished(path: Path, replicates: int, seed: int) -> pl.DataFrame | None:
     if not path.is_file():
         return None
     part = pl.read_parquet(path)
+    if part.schema != SCHEMA:
+        return None
     same = part["replicates"][0] == replicates and part["seed"][0] == seed
     return part if same and part["version"][0] == es.__version__ else None
 

@@ -40,8 +40,8 @@ TITLES = {
 LOW = 0.93
 
 
-def page(rows: pl.DataFrame) -> str:
-    """Markdown of all recorded rows."""
+def page(rows: pl.DataFrame, missing: Sequence[str] = ()) -> str:
+    """Markdown of all recorded rows, and the names of designs that have none."""
     parts = ["# Coverage of intervals, and levels of tests", "", introduction(rows)]
     shown = rows.filter(~pl.col("control"))
     parts += ["", "## Defaults that cover less than 93%", "", low_defaults(shown)]
@@ -54,6 +54,14 @@ def page(rows: pl.DataFrame) -> str:
         tested = group.filter(pl.col("rejected").is_not_null())
         if len(tested):
             parts += ["", *table(TEST_HEAD, map(test_cells, tested.iter_rows(named=True)))]
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
+        parts += [
+            "",
+            "## Not recorded",
+            "",
+            f"Designs of the list that this run left out: {names}.",
+        ]
     return "\n".join([*parts, "", footer(rows), ""])
 
 
@@ -68,13 +76,13 @@ def introduction(rows: pl.DataFrame) -> str:
 {most} simulated samples each, as the tables say. *Coverage* is the share of 95% intervals that hold
 the population value, in percent, with its Monte Carlo standard error; *low* and *high* are the
 shares of intervals that lie wholly below and above it. *SE ratio* is the mean estimated standard
-error over the standard deviation of the estimates. *Warned* is the share of samples with an
+error over the standard deviation (*SD*) of the estimates. *Warned* is the share of samples with an
 `EvalstatsWarning` and *refused* the share that `fit` refused; both in percent. Coverage is that
 among samples that were not refused; an interval that is undefined counts as one that misses. Tests
 are at 5%: *size* where the hypothesis holds, else *power*. Rows in *italics* are not
 recommended and shown for contrast, such as clusters that were ignored. **Bold** rows are what a
-user gets by default, with fewer replicates of the bootstrap where the label says so. One row of the
-[recorded table](coverage.parquet) has all figures of one line of these tables."""
+user gets by default, with fewer replicates of the bootstrap where the label says so. One row of
+`docs/generated/coverage.parquet` has all figures of one line of these tables."""
 
 
 def low_defaults(rows: pl.DataFrame) -> str:
