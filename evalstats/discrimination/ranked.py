@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 Multiclass = Literal["raise", "ovr", "ovo"]
 Average = Literal["macro", "weighted"]
 FEW_POSITIVES = 30
-NEAR_PERFECT = 0.98
+NEAR_PERFECT = 0.995
 FEW_DECIDING_ROWS = 5.0
 
 
