@@ -83,23 +83,23 @@ def _truth(effect: float, step: float) -> tuple[float, float]:
 both = terms(**{"CCdCov²": 0, "dCor²": 1})
 
 
-def with_test(method: str) -> Any:
-    """Values, and the test of parity by one method."""
+def chi_square(fitted: Any) -> Readings:
+    """Values, and the default test of parity."""
+    return {**both(fitted), "parity": Reading(p_value=float(fitted.test()["p_value"][0]))}
 
-    def read(fitted: Any) -> Readings:
-        options = {"n_resamples": 199} if method == "permutation" else {}
-        p_value = float(fitted.test(method, **options)["p_value"][0])
-        return {**both(fitted), "parity": Reading(p_value=p_value)}
 
-    return read
+def permuted(fitted: Any) -> Readings:
+    """The test of parity by permutation."""
+    table = fitted.test("permutation", n_resamples=199)
+    return {"parity": Reading(p_value=float(table["p_value"][0]))}
 
 
 def procedures() -> tuple[Procedure, ...]:
     """The default, the test by permutation and the jackknife."""
     kind = es.DistanceCovariance
     return (
-        default(make(kind), with_test("chi-square")),
-        *options_of(kind, {"permutation test": {}}, with_test("permutation")),
+        default(make(kind), chi_square),
+        *options_of(kind, {"permutation test": {}}, permuted),
         *options_of(
             kind,
             {"multiplier bootstrap": {"inference": bootstrap(kind="multiplier")}},
