@@ -352,7 +352,23 @@ class TrajectoryScores(PairedForecasts, ForecastScore):
                     "another unit of length can rank models the other way",
                 )
             )
-        return found
+        return [*found, *self._certain_misses(columns, prepared)]
+
+    def _certain_misses(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+        """Miss rates of 0 or 1, whose standard error is 0 whatever the number of agents."""
+        terms = self._terms(columns)
+        if not any(term["metric"] == "miss rate" for term in terms):
+            return []
+        values = self._evaluate(prepared, self._weight(columns))
+        return [
+            (
+                "degenerate-variance",
+                f"miss rate {value:g} of {term['model']!r}: its interval is a point, but about "
+                f"{3 / columns.n:.2g} off is compatible with {columns.n} agents (rule of three)",
+            )
+            for term, value in zip(terms, values, strict=True)
+            if term["metric"] == "miss rate" and value in (0.0, 1.0)
+        ]
 
 
 def min_ade_fde(
