@@ -91,7 +91,8 @@ class MergeableEstimator(Estimator):
         notes = [*(message for _, message in diagnoses), *self._remarks(columns)]
         for code, message in diagnoses:
             warn(code, message, stacklevel=4)
-        if len(value) > 1 and bool(np.isnan(covariance[0, 1:]).all()):
+        joint = isinstance(method, NoInference) or not bool(np.isnan(covariance[0, 1:]).any())
+        if not joint:
             notes.append("from a merged state: no covariances between models")
         return Estimate(
             name=self.metric,
