@@ -77,5 +77,5 @@ bench: $(BENCH)/.installed
 	@$(BENCH)/bin/python -m benchmarks
 
 clean:
-	rm -rf $(FLOORS) $(BENCH) demo-report docs/_build docs/api/generated dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(FLOORS) $(BENCH) demo-report docs/_build docs/api/generated docs/generated/figures dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find evalstats tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
 """Coverage of the mean AUPIMO in repeated simulated studies.
 
 Usage: python -m benchmarks.coverage_anomaly [REPLICATES]; writes
-docs/generated/coverage_anomaly.md when REPLICATES is left out (1,000).
+docs/generated/coverage_anomaly.md when REPLICATES is left out (1,500).
 
 Normal pixels are normal variables around the level of their image; a defect lifts its pixels by a
 gamma variable. Where levels vary little, many images share the tail; where a few images are lifted,
@@ -26,9 +26,9 @@ from evalstats.anomaly.diagnostics import FEW_TAIL_IMAGES
 Array = NDArray[np.float64]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "generated" / "coverage_anomaly.md"
-REPLICATES = 1000
-N_RESAMPLES = 400
-SEED = 20_260_131
+REPLICATES = 1500
+N_RESAMPLES = 1000
+SEED = 20_261_125
 LEVEL = 0.95
 BOUNDS = (1e-3, 1e-2)
 SIDE = 32
@@ -119,7 +119,9 @@ def study(setting: Setting, rng: np.random.Generator) -> tuple[float, Array, Arr
     masks, maps = setting.draw(rng)
     seed = int(rng.integers(2**31))
     resampled = es.AUPIMO(
-        fpr_bounds=BOUNDS, level=LEVEL, inference=es.Bootstrap(N_RESAMPLES, rng=seed, n_jobs=1)
+        fpr_bounds=BOUNDS,
+        level=LEVEL,
+        inference=es.Bootstrap(N_RESAMPLES, "expanded", rng=seed, n_jobs=1),
     ).fit(masks, maps)
     analytic = es.AUPIMO(fpr_bounds=BOUNDS, level=LEVEL, inference=es.Analytic()).fit(masks, maps)
     scores = analytic.image_scores()["score"].drop_nulls().to_numpy()

@@ -1,8 +1,11 @@
 """Sphinx configuration; the build is strict and works offline."""
 
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "evalstats"
 author = "evalstats developers"
@@ -16,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "method_figures",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "generated"]
@@ -23,6 +27,10 @@ exclude_patterns = ["_build", "generated"]
 html_theme = "pydata_sphinx_theme"
 html_title = "evalstats"
 html_show_sourcelink = False
+# Pages without pages below them have nothing to show beside the text.
+html_sidebars = {
+    page.stem: [] for page in Path(__file__).parent.glob("*.md") if page.stem != "index"
+}
 html_theme_options = {
     "navigation_with_keys": True,
     "secondary_sidebar_items": ["page-toc"],

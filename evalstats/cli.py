@@ -36,7 +36,9 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[str, Verb] = {
-    "demo": Verb("report.demo:demo", "Evaluate three classifiers on real data and write a report."),
+    "demo": Verb(
+        "report.demo:demo", "Evaluate every method on real or generated data and write a report."
+    ),
     "auroc": Verb("discrimination.auroc:AUROC", "Area under the ROC curve."),
     "auprc": Verb("discrimination.auprc:AUPRC", "Area under the precision-recall curve."),
     "mistakes": Verb(

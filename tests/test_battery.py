@@ -27,7 +27,6 @@ from evalstats.data.state import State
 from tests.battery_support import (
     ArrowOnly,
     N,
-    arrays,
     as_columns,
     assert_same_numbers,
     checksum,
@@ -466,6 +465,17 @@ def test_series_equal_arrays(cls):
         assert cls().fit(**mapped(arguments, convert)).estimate_ == expected
 
 
+def _holed_role(cls, arguments):
+    """Role that brings the numbers of models or, where models are rows, the outcomes."""
+    given = {role.name: role for role in cls.roles if role.name in arguments}
+    named = [name for name, value in arguments.items() if isinstance(value, dict)]
+    return given[named[0] if named else next(n for n, r in given.items() if _is_value(r))]
+
+
+def _is_value(role):
+    return role.kind in ("score", "label") and not role.name.startswith("model")
+
+
 def _as_float(dtype):
     def cast(array):
         return array.astype(dtype) if array.dtype.kind == "f" else array
@@ -475,7 +485,12 @@ def _as_float(dtype):
 
 def _as_integer(dtype):
     def cast(array):
-        return np.round(10 * array).astype(dtype) if array.dtype.kind == "f" else array
+        if array.dtype.kind != "f":
+            return array
+        # Probabilities and preferences stay what they are, other numbers keep a digit if it fits.
+        within = array.min() >= 0 and array.max() <= 2
+        factor = 1.0 if within else min(10.0, np.iinfo(dtype).max / np.abs(array).max())
+        return np.round(factor * array).astype(dtype)
 
     return cast
 
@@ -546,12 +561,19 @@ def test_layouts_are_read_and_left_alone(cls, layout, tmp_path):
 
 def test_masked_rows_are_missing(cls, rng):
     arguments = example(cls)
-    label, _ = next(iter(arrays(arguments).items()))
+    role, value = next(iter(arguments.items()))
     missing = rng.random(N) < 0.1
-    role = label.split(".", maxsplit=1)[0]
-    hidden = per_row(missing, arguments[role])
-    masked = {**arguments, role: np.ma.MaskedArray(arguments[role], hidden)}
-    with pytest.raises(es.InputError, match=rf"{role} has {missing.sum()} missing values"):
+
+    def masked_array(array):
+        return np.ma.MaskedArray(array, per_row(missing, array))
+
+    if isinstance(value, dict):
+        model, column = next(iter(value.items()))
+        hidden = {**value, model: masked_array(column)}
+    else:
+        hidden = masked_array(value)
+    masked = {**arguments, role: hidden}
+    with pytest.raises(es.InputError, match=rf"{role}.* has {missing.sum()} missing values"):
         cls().fit(**masked)
     expected = fit(cls, taken(arguments, np.flatnonzero(~missing)))
     omitted = deterministic(cls, arguments, nan_policy="omit").fit(**masked).estimate_
@@ -562,12 +584,19 @@ def test_masked_rows_are_missing(cls, rng):
 
 def test_nan_policy_omit(cls, rng):
     arguments = example(cls)
-    role = next(name for name, value in arguments.items() if isinstance(value, dict))
-    model = next(iter(arguments[role]))
+    role = _holed_role(cls, arguments)
     missing = rng.random(N) < 0.1
-    column = arguments[role][model]
-    holed = np.where(per_row(missing, column), np.nan, column)
-    given = {**arguments, role: {**arguments[role], model: holed}}
+
+    def holed(array):
+        kind = float if array.dtype.kind in "biuf" else object
+        return np.where(per_row(missing, array), np.nan, array.astype(kind))
+
+    value = arguments[role.name]
+    if role.per_model:
+        model, column = next(iter(value.items()))
+        given = {**arguments, role.name: {**value, model: holed(column)}}
+    else:
+        given = {**arguments, role.name: holed(value)}
     weight = np.where(np.arange(N) == 3, np.nan, 1.0)
     kept = np.flatnonzero(~missing & (np.arange(N) != 3))
     with pytest.warns(es.EvalstatsWarning, match=r"\[rows-dropped\]"):
@@ -683,39 +712,48 @@ def test_bad_shared_arguments(cls, options, message):
 
 def test_bad_columns(cls):
     arguments = example(cls)
-    role = next(name for name, value in arguments.items() if isinstance(value, dict))
+    role = _holed_role(cls, arguments)
+    name, value = role.name, arguments[role.name]
+    column = next(iter(value.values())) if role.per_model else value
     first = next(iter(arguments))
-    column = next(iter(arguments[role].values()))
     fourth = per_row(np.arange(N) == 4, column)
-    holed = np.where(fourth, np.nan, column)
+    kind = np.result_type(column, float) if column.dtype.kind in "biuf" else object
+    holed = np.where(fourth, np.nan, column.astype(kind))
     table = {
-        rf"{role} has 1 missing value \(first in row 4\)": holed,
-        rf"{role}\['b'\] has 1 missing value \(first in row 4\)": {"a": column, "b": holed},
-        rf"{role} has 1 infinite.*row 4": np.where(fourth, np.inf, column),
-        rf"{role} has {N - 1} rows but {first} has {N}": column[1:],
-        rf"{role}\['b'\] has {N - 1} rows": {"a": column, "b": column[:-1]},
-        rf"{role} is complex": column + 0j,
-        rf"{role} has dtype object": np.array([object()] * N),
-        rf"{role} has dtype": np.array(["x"] * N),
-        rf"{role} is an empty mapping": {},
-        rf"{role} names the model '1' twice": {1: column, "1": column},
-        rf"{role} is required": None,
-        rf"{role}='s' is a name, but no frame was given": "s",
-        rf"{role} is a generator": (value for value in column),
+        rf"{name} has 1 missing value \(first in row 4\)": holed,
+        rf"{name} (has 1 infinite.*row 4|is inf in row 4)": np.where(
+            fourth, np.inf, column.astype(kind)
+        ),
+        rf"{name} is (complex|\(.*j\) in row)": (column if kind is not object else np.ones(N)) + 0j,
+        rf"{name} (has dtype object|has .*row 0|is <object.* row 0)": np.array([object()] * N),
+        rf"{name} is required": None,
+        rf"{name}='s' is a name, but no frame was given": "s",
+        rf"{name} is a generator": (value for value in column),
     }
-    if column.ndim == 1:
-        table[rf"{role} must have one column per model"] = np.ones((N, 2, 2))
-    for message, value in table.items():
+    if name != first:
+        table[rf"{name} has {N - 1} rows but {first} has {N}"] = column[1:]
+    if role.per_model:
+        table |= {
+            rf"{name}\['b'\] has 1 missing value \(first in row 4\)": {"a": column, "b": holed},
+            rf"{name}\['b'\] has {N - 1} rows": {"a": column, "b": column[:-1]},
+            rf"{name} has dtype": np.array(["x"] * N),
+            rf"{name} is an empty mapping": {},
+            rf"{name} names the model '1' twice": {1: column, "1": column},
+        }
+    if role.per_model and column.ndim == 1:
+        table[rf"{name} must have one column per model"] = np.ones((N, 2, 2))
+    for message, given in table.items():
         with pytest.raises(es.InputError, match=message):
-            cls().fit(**{**arguments, role: value})
+            cls().fit(**{**arguments, name: given})
 
 
 def test_bad_frames(cls):
     arguments = example(cls)
     frame, names = as_columns(arguments)
-    role = next(name for name, value in names.items() if isinstance(value, list))
-    with pytest.raises(es.InputError, match=rf"{role} names the column .* twice"):
-        cls().fit(**{**names, role: names[role] * 2}, data=frame)
+    role = _holed_role(cls, arguments)
+    if role.per_model:
+        with pytest.raises(es.InputError, match=rf"{role.name} names the column .* twice"):
+            cls().fit(**{**names, role.name: names[role.name] * 2}, data=frame)
     with pytest.raises(es.InputError, match="data is a int, which is no data frame"):
         cls().fit(**names, data=3)
     with pytest.raises(es.InputError, match="data is a ndarray, which is no data frame"):
@@ -723,7 +761,8 @@ def test_bad_frames(cls):
     twice = pd.concat([frame.to_pandas()] * 2, axis=1)
     with pytest.raises((es.InputError, ValueError)):
         cls().fit(**names, data=twice)
-    null = frame.with_columns(pl.when(pl.int_range(N) != 2).then(pl.col(names[role][0])))
+    column = names[role.name][0] if role.per_model else names[role.name]
+    null = frame.with_columns(pl.when(pl.int_range(N) != 2).then(pl.col(column)).alias(column))
     with pytest.raises(es.InputError, match=r"has 1 missing value \(first in row 2\)"):
         cls().fit(**names, data=null)
 
@@ -740,10 +779,11 @@ def test_empty_input(cls):
 
 def test_every_row_missing_under_omit(cls):
     arguments = example(cls)
-    role = next(name for name, value in arguments.items() if isinstance(value, dict))
-    shape = np.shape(next(iter(arguments[role].values())))
+    role = _holed_role(cls, arguments)
+    value = arguments[role.name]
+    shape = np.shape(next(iter(value.values())) if role.per_model else value)
     with pytest.raises(es.InputError, match="every row has a missing value"):
-        cls(nan_policy="omit").fit(**{**arguments, role: np.full(shape, np.nan)})
+        cls(nan_policy="omit").fit(**{**arguments, role.name: np.full(shape, np.nan)})
 
 
 # Presence everywhere ----------------------------------------------------------------------------

@@ -4,52 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from evalstats.cli import app
-from evalstats.report.page import render_page
-from evalstats.report.section import Section, Table
-from evalstats.results.citations import citations
-
-VOID = {"meta", "img", "br", "link", "hr", "input"}
-HOSTILE = "<script>alert(1)</script> & 50% $x$ \\input{secret}"
-
-
-class Page(HTMLParser):
-    """Checks that tags are balanced and collects what a browser would load."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.sources: list[str] = []
-        self.links: list[str] = []
-        self.ids: list[str] = []
-        self.headings: list[str] = []
-        self.tags: set[str] = set()
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        values = {name: value or "" for name, value in attrs}
-        self.sources += [
-            values[name] for name in ("src", "srcset", "data", "poster") if name in values
-        ]
-        self.links += [values["href"]] if "href" in values else []
-        self.ids += [values["id"]] if "id" in values else []
-        self.headings += [tag] if re.fullmatch("h[1-6]", tag) else []
-        if tag == "img":
-            assert values["alt"]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
+from tests.report_support import Page, browser, console, measured, pdf_of
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +19,7 @@ def demo(tmp_path_factory) -> tuple[Path, str, str]:
     folder = tmp_path_factory.mktemp("demo") / "a folder"
     result = subprocess.run(
         [sys.executable, "-c", "from evalstats.cli import app; app()", "demo", "--out", folder],
-        capture_output=True, text=True, check=False, timeout=240,
+        capture_output=True, text=True, check=False, timeout=600,
         env={**os.environ, "no_proxy": "", "https_proxy": "http://127.0.0.1:9"},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -67,7 +29,8 @@ def demo(tmp_path_factory) -> tuple[Path, str, str]:
 def test_prints_the_headline_and_where_the_files_are(demo):
     folder, out, err = demo
     assert err == ""
-    assert out.startswith("Malignant tumours: discrimination\n")
+    assert out.startswith("Estimates with 95% intervals\n")
+    assert "Paired differences, one family of tests\n" in out
     assert "adj. p" in out
     for path in ("report.html", "tables", "figures", "data"):
         assert str(folder / path) in out
@@ -76,8 +39,9 @@ def test_prints_the_headline_and_where_the_files_are(demo):
 def test_page_is_self_contained_and_well_formed(demo):
     text = (demo[0] / "report.html").read_text("utf-8")
     page = Page(text)
-    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
-    assert len(page.sources) >= 8
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources)
+    assert len(page.sources) >= 30
+    assert len(text) < 5_000_000
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
     assert not page.tags & {"script", "link", "iframe"}
     style = text[text.index("<style>") : text.index("</style>")]
@@ -85,8 +49,10 @@ def test_page_is_self_contained_and_well_formed(demo):
     assert "@import" not in style
     assert "prefers-color-scheme: dark" in style
     assert "&" not in style
-    assert page.headings[0] == "h1"
+    assert page.headings[:2] == ["h1", "h2"]
     assert page.headings.count("h1") == 1
+    assert set(page.headings) == {"h1", "h2", "h3"}
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in text
     assert len(page.ids) == len(set(page.ids))
 
 
@@ -106,8 +72,14 @@ def test_tables_and_figures_are_files(demo):
     folder = demo[0]
     tables = {path.name for path in (folder / "tables").iterdir()}
     figures = {path.name for path in (folder / "figures").iterdir()}
-    assert {"tumours.tex", "tumours.csv", "tumours-differences.tex", "mistakes.tex"} <= tables
-    assert {"tumours-roc.png", "tumours-roc.pdf", "countries.png", "mistakes.png"} <= figures
+    names = {name.partition(".")[0] for name in tables}
+    assert {"headline", "headline-differences", "tumours", "mistakes"} <= names
+    assert tables == {
+        f"{name}.{form}" for name in names for form in ("tex", "csv", "md", "parquet")
+    }
+    names = {name.partition(".")[0] for name in figures}
+    assert {"headline-differences", "tumours-roc", "countries", "mistakes"} <= names
+    assert figures == {f"{name}.{form}" for name in names for form in ("png", "svg", "pdf")}
     for path in (folder / "tables").glob("*.tex"):
         text = path.read_text("utf-8")
         assert text.count(r"\begin{") == text.count(r"\end{")
@@ -115,6 +87,29 @@ def test_tables_and_figures_are_files(demo):
     for path in (folder / "figures").glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
     assert "@software{evalstats" in (folder / "references.bib").read_text("utf-8")
+
+
+def test_report_covers_every_method_and_says_what_is_suspicious(demo):
+    text = (demo[0] / "report.html").read_text("utf-8")
+    methods = text[text.index('id="methods"') : text.index('id="references"')]
+    for metric in (
+        "AUROC", "AUPRC", "Mistake analysis", "Balance score", "Calibration error", "Brier score",
+        "length-controlled win rate", "AUPIMO", "Average precision", "Pooled average precision",
+        "Trajectory scores", "Quantile treatment effect", "Distance covariance",
+    ):  # fmt: skip
+        assert metric.lower() in methods.lower(), metric
+    assert "<code>few-tail-images</code>" in text
+    assert "SHA-256" in text
+
+
+def test_headline_is_one_family_of_tests(demo):
+    table = pl.read_parquet(demo[0] / "tables" / "headline-differences.parquet")
+    p = table["p_value"].sort().to_numpy()
+    holm = np.minimum(np.maximum.accumulate(p * np.arange(len(p), 0, -1)), 1)
+    assert table["p_adjusted"].sort().to_numpy() == pytest.approx(holm)
+    tumours = pl.read_parquet(demo[0] / "tables" / "tumours-differences.parquet")
+    again = tumours.filter(metric="AUROC", model="gradient boosting")["estimate"][0]
+    assert table.filter(question="Malignant tumours", metric="AUROC")["estimate"][0] == again
 
 
 def test_sampling_countries_widens_the_intervals(demo):
@@ -136,16 +131,6 @@ def test_suggested_command_works(demo, capsys):
     assert f"{estimate:.3f}" in out
 
 
-def test_names_are_literal_text():
-    frame = pl.DataFrame({"model": [HOSTILE], "estimate": [0.5], "ci_low": [0.4], "ci_high": [0.6]})
-    table = Table("hostile", HOSTILE, frame, note=HOSTILE)
-    text = render_page(HOSTILE, HOSTILE, [Section(HOSTILE, HOSTILE, tables=[table])])
-    page = Page(text)
-    assert "script" not in page.tags
-    assert r"\input{secret}" not in table.to_latex()
-    assert citations("evalstats").splitlines()[0] in text
-
-
 def test_folder_that_cannot_be_made_is_status_2(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("evalstats.report.demo.SECTIONS", ())
     (tmp_path / "file").write_text("")
@@ -161,3 +146,26 @@ def test_missing_extra_says_what_to_install(tmp_path, capsys, monkeypatch):
         app(["demo", "--out", str(tmp_path)])
     assert leaving.value.code == 2
     assert "evalstats-metrics[report]" in capsys.readouterr().err
+
+
+def test_browser_shows_the_page_without_complaint(demo, tmp_path):
+    program = browser()
+    assert console(program, demo[0] / "report.html") == []
+    control = tmp_path / "control.html"
+    control.write_text('<img src="missing.png"><script>console.error("seen")</script>')
+    assert len(console(program, control)) >= 1
+
+
+def test_body_fits_a_phone_and_headings_stay_readable(demo, tmp_path):
+    found = measured(browser(), demo[0] / "report.html", tmp_path, width=390)
+    assert found["clientWidth"] == 390
+    assert found["scrollWidth"] == 390
+    assert found["outside"] == []
+    assert found["images"] >= 30
+    assert found["broken"] == 0
+
+
+def test_page_prints(demo, tmp_path):
+    printed = pdf_of(browser(), demo[0] / "report.html", tmp_path / "report.pdf")
+    assert printed.startswith(b"%PDF-")
+    assert 10 <= len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) <= 60

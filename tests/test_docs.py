@@ -1,6 +1,7 @@
 """The documentation says what the package does: examples run, every public name has its page."""
 
 import doctest
+import importlib
 import inspect
 import re
 import tomllib
@@ -72,6 +73,34 @@ def test_version_is_stated_once_and_repeated_right():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"\nversion: {project['version']}\n" in citation
     assert f"\n## {project['version']}" in changelog
+
+
+METHOD_PAGES = [page for page in PAGES if page.parent.name == "methods" and page.stem != "index"]
+
+
+@pytest.mark.parametrize("page", METHOD_PAGES, ids=lambda page: page.stem)
+def test_method_page_has_example_figure_and_references(page):
+    text = page.read_text(encoding="utf-8")
+    assert EXAMPLE.search(text)
+    assert "\n```{figure} ../generated/" in text
+    assert re.search(r"^## References$", text, re.MULTILINE)
+
+
+def test_figures_of_pages_are_those_that_the_build_draws(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_ext")
+    drawn = importlib.import_module("method_figures").NAMES
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(r"generated/figures/([\w-]+)\.svg", page.read_text("utf-8"))
+    }
+    assert shown == drawn
+
+
+def test_every_page_of_the_site_is_in_its_contents():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"[\w/]+", index[index.index("```{toctree}") :]))
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} <= listed
 
 
 def test_links_to_files_of_the_repository_exist():

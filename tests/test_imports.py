@@ -1,5 +1,7 @@
 """``import evalstats`` is cheap, and every public name is found where it is said to be."""
 
+import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +125,29 @@ def test_floors_do_not_import_upwards(floor):
                 path,
                 line,
             )
+
+
+def _imported_modules(path):
+    """Modules of the package that a file imports at any time, not only for the type checker."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in for_types:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_imports_run_in_no_circle():
+    package = ROOT / "evalstats"
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in package.rglob("*.py")
+    }
+    graph = {name: (_imported_modules(path) & set(files)) - {name} for name, path in files.items()}
+    assert len(tuple(graphlib.TopologicalSorter(graph).static_order())) == len(files)

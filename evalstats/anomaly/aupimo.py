@@ -13,6 +13,7 @@ from evalstats.anomaly.images import ImageStack
 from evalstats.anomaly.localisation import (
     LocalisationEstimator,
     anomalous_images,
+    bounds_label,
     model_terms,
 )
 from evalstats.anomaly.pixels import Layout, StackPixels, image_layout
@@ -63,7 +64,8 @@ class AUPIMO(LocalisationEstimator):
     interval : {"logit", "wald"}
         Scale of the analytic interval.
     inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
-        "auto" is the percentile bootstrap of normal and of anomalous images, each on its own.
+        "auto" is the bootstrap of normal and of anomalous images, each on its own, with expanded
+        percentiles.
     level : float, default 0.95
         Confidence level.
     nan_policy : {"raise", "omit"}
@@ -426,7 +428,7 @@ class AUPIMO(LocalisationEstimator):
         return self.mode == "exact" and self.shared_fpr in ("mean", "pooled")
 
     def _default_inference(self, columns: Columns) -> Inference:  # noqa: ARG002
-        return NoInference() if self.mode == "grid" else Bootstrap(rng=0)
+        return NoInference() if self.mode == "grid" else Bootstrap(interval="expanded", rng=0)
 
     def _terms(self, columns: Columns) -> list[dict[str, Hashable]]:
         return model_terms(self.metric, columns, [bounds_label(pair) for pair in self._bounds()])
@@ -441,8 +443,3 @@ class AUPIMO(LocalisationEstimator):
             return []
         weights = np.ones(columns.n) if columns.weight is None else columns.weight
         return diagnostics.diagnose(prepared, columns.model_names, self._bounds(), weights)
-
-
-def bounds_label(bounds: Bounds) -> str:
-    """How tables call a pair of bounds."""
-    return f"{bounds[0]:g} to {bounds[1]:g}"

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from evalstats.anomaly.aupro import AUPRO
 from evalstats.anomaly.images import ImageStack, over_images
 from evalstats.anomaly.kernels import counts_above
+from evalstats.anomaly.localisation import bounds_label
 from evalstats.anomaly.pixels import StackPixels, at_least
 from evalstats.anomaly.ranked import Prepared, Reached
+from evalstats.anomaly.views import exact_samples
 from evalstats.errors import InputError
 from evalstats.kernels.classes import unweighted_auroc, unweighted_average_precision
 
@@ -23,9 +25,6 @@ LIMITS = (0.3, 0.05)
 
 def companions(estimator: "AUPIMO") -> pl.DataFrame:
     """Point values of every model and group."""
-    from evalstats.anomaly.aupimo import bounds_label
-    from evalstats.anomaly.views import exact_samples
-
     rows: list[dict[str, Any]] = []
     for sample in exact_samples(estimator):
         columns = sample.columns

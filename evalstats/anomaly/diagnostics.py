@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.anomaly.ranked import Ladder, LogRule, Prepared
+from evalstats.anomaly.localisation import bounds_label
+from evalstats.anomaly.ranked import Ladder, Prepared
+from evalstats.anomaly.views import exact_samples
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 
@@ -125,9 +127,6 @@ def diagnose(
 
 def diagnostics(estimator: "AUPIMO") -> pl.DataFrame:
     """Resolution, ownership and leave-one-out range per model and bounds."""
-    from evalstats.anomaly.aupimo import bounds_label
-    from evalstats.anomaly.views import exact_samples
-
     rows: list[dict[str, Any]] = []
     for sample in exact_samples(estimator):
         prepared, weights = sample.prepared, sample.weights
@@ -181,8 +180,3 @@ def _leave_one_out(prepared: Prepared, weights: Array) -> tuple[float, float]:
     values = leave_one_out(prepared, weights)
     values = values[np.isfinite(values)]
     return (float(values.min()), float(values.max())) if len(values) else (np.nan, np.nan)
-
-
-def band_rule(bounds: Bounds) -> LogRule:
-    """Rule whose tail reaches the upper bound, for views that look at curves."""
-    return LogRule(*bounds)

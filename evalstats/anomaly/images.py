@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.anomaly.runs import Scan, scan
 from evalstats.data.columns import Columns, Records
 from evalstats.data.intake import to_array
 from evalstats.errors import InputError
@@ -39,17 +40,20 @@ class ImageStack(Records):
         Position of the image of each unit.
     missing : bool array or None
         Units whose image is missing or holds a missing value.
-    anomalous : bool array or None
-        Whether the mask of each unit holds a pixel; known once the stack is validated.
+    areas : int64 array or None
+        Number of pixels that the mask of each unit holds; known once the stack is validated.
     negated : bool
         Whether low scores mean anomalous, so that all of them change their sign.
+    scans : dict of int to Scan
+        What was seen of each row, shared by all stacks that read the same images.
     """
 
     images: Readable
     rows: NDArray[np.int64]
     missing: NDArray[np.bool_] | None = field(default=None)
-    anomalous: NDArray[np.bool_] | None = field(default=None)
+    areas: NDArray[np.int64] | None = field(default=None)
     negated: bool = False
+    scans: dict[int, Scan] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,8 +63,13 @@ class ImageStack(Records):
             self,
             rows=self.rows[units],
             missing=None if self.missing is None else self.missing[units],
-            anomalous=None if self.anomalous is None else self.anomalous[units],
+            areas=None if self.areas is None else self.areas[units],
         )
+
+    @property
+    def anomalous(self) -> NDArray[np.bool_] | None:
+        """Whether the mask of each unit holds a pixel; None before the stack is validated."""
+        return None if self.areas is None else self.areas > 0
 
     def image(self, unit: int) -> Image:
         """Image of one unit in native byte order."""
@@ -82,15 +91,24 @@ class ImageStack(Records):
     def suspicious(self) -> NDArray[np.bool_]:
         """Units whose pixels may not all be finite; those of the others are."""
 
-        def has_no_finite_extremes(unit: int) -> bool:
+        def may_not_be_finite(unit: int) -> bool:
             image = self.image(unit)
-            if image.dtype.kind != "f":
-                return False
-            # Extremes carry NaN on, and the second one reads from the cache.
-            return not bool(np.isfinite(image.min()) and np.isfinite(image.max()))
+            return image.dtype.kind == "f" and not self._scanned(unit, image).finite
 
-        found = over_images(has_no_finite_extremes, range(len(self)), _work(self))
+        found = over_images(may_not_be_finite, range(len(self)), _work(self))
         return np.array(found, dtype=bool)
+
+    def peaks(self, unit: int) -> Image:
+        """Maximum of each run of pixels of one unit."""
+        return self._scanned(unit, self.image(unit)).peaks
+
+    def _scanned(self, unit: int, image: Image) -> Scan:
+        row = int(self.rows[unit])
+        if self.negated:
+            return scan(image)
+        if row not in self.scans:
+            self.scans[row] = scan(image)
+        return self.scans[row]
 
 
 @dataclass(frozen=True)
@@ -200,9 +218,9 @@ def require_maps(argument: str, maps: ImageStack, masks: ImageStack) -> None:
 
 
 def classified_masks(argument: str, masks: ImageStack) -> ImageStack:
-    """Masks with the class of each image: anomalous if its mask holds at least one pixel."""
+    """Masks with their number of pixels: an image is anomalous if its mask holds at least one."""
 
-    def classify(unit: int) -> bool | str:
+    def measure(unit: int) -> int | str:
         mask = masks.image(unit)
         advice = "pass bool or 0/1, and regions to leave out as ignore="
         if mask.dtype.kind not in "biu":
@@ -210,11 +228,11 @@ def classified_masks(argument: str, masks: ImageStack) -> ImageStack:
         if mask.dtype.kind != "b" and mask.size and not 0 <= int(mask.min()) <= int(mask.max()) < 2:
             values = np.unique(mask)[:4].tolist()
             return f"{argument} holds the values {values} in image {unit}: {advice}"
-        return bool(mask.any())
+        return int(np.count_nonzero(mask))
 
-    found = over_images(classify, range(len(masks)), _work(masks))
+    found = over_images(measure, range(len(masks)), _work(masks))
     _raise_first([item for item in found if isinstance(item, str)])
-    return replace(masks, anomalous=np.array(found, dtype=bool))
+    return replace(masks, areas=np.array(found, dtype=np.int64))
 
 
 def _checked(argument: str, stack: ImageStack) -> ImageStack:

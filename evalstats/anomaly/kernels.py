@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from evalstats.kernels.compile import kernel
 
+# Ranks that are looked at one after the other rather than by halves.
+FEW = 8
+
 
 @kernel
 def true_positions(
@@ -45,9 +48,24 @@ def true_positions(
 
 
 @kernel
-def _bucket(score: float, top: float, scale: float, buckets: int) -> int:
+def scores_from(scores: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+    """Scores not below `floor`, in their order. O(n)."""
+    kept = np.empty(scores.size + 1)
+    used = 0
+    for position in range(scores.size):
+        kept[used] = scores[position]
+        used += int(scores[position] >= floor)
+    return kept[:used].copy()
+
+
+@kernel
+def _bucket(score: float, top: float, scale: float, last: int) -> int:
     """Number of the bucket of a score: never lower for a lower score. O(1)."""
-    return min(int((top - score) * scale), buckets - 1)
+    place = (top - score) * scale
+    # Also where the place is no number, as between scores that are infinitely far apart.
+    if not place > 0.0:
+        return 0
+    return int(min(place, float(last)))
 
 
 @kernel
@@ -56,31 +74,11 @@ def bucket_starts(tail: NDArray[np.float64], scale: float, buckets: int) -> NDAr
     starts = np.empty(buckets + 1, dtype=np.int32)
     rank = 0
     for bucket in range(buckets):
-        while rank < tail.size and _bucket(tail[rank], tail[0], scale, buckets) < bucket:
+        while rank < tail.size and _bucket(tail[rank], tail[0], scale, buckets - 1) < bucket:
             rank += 1
         starts[bucket] = rank
     starts[buckets] = tail.size
     return starts
-
-
-@kernel
-def _slot(score: float, tail: NDArray[np.float64], starts: NDArray[np.int32], scale: float) -> int:
-    """Slot of one score. O(log tail)."""
-    if tail.size == 0 or score > tail[0]:
-        return 0
-    if score < tail[tail.size - 1]:
-        return 2 * tail.size
-    bucket = _bucket(score, tail[0], scale, starts.size - 1)
-    low = int(starts[bucket])
-    size = starts[bucket + 1] - low
-    # Added rather than branched upon: which half is next cannot be predicted.
-    while size > 1:
-        half = size // 2
-        low += half * int(tail[low + half - 1] > score)
-        size -= half
-    if size == 1:
-        low += int(tail[low] > score)
-    return 2 * low + int(tail[low] == score)
 
 
 @kernel
@@ -92,13 +90,25 @@ def slot_counts(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Slots (2 r in the gap before distinct score r, 2 r + 1 tied with it) and pixels in each.
 
-    The tail descends, the scores are in any order. A bucket of the tail narrows the search for a
-    rank, in most cases to a handful. O(scores + tail), O(scores log tail) at worst.
+    The tail descends and ends with -inf, the scores are in any order. A bucket of the tail leaves a
+    handful of ranks to look at in most cases, a search by halves where it holds more.
+    O(scores + tail), O(scores log tail) at worst.
     """
     n = scores.size
     slots = np.empty(n, dtype=np.int32)
+    last = starts.size - 2
     for position in range(n):
-        slots[position] = _slot(scores[position], tail, starts, scale)
+        score = scores[position]
+        bucket = _bucket(score, tail[0], scale, last)
+        rank = starts[bucket]
+        size = starts[bucket + 1] - rank
+        while size > FEW:
+            half = size // 2
+            rank += half * int(tail[rank + half - 1] > score)
+            size -= half
+        while tail[rank] > score:
+            rank += 1
+        slots[position] = 2 * rank + int(tail[rank] == score)
     if n < tail.size // 4:
         slots.sort()
         counts = np.empty(n, dtype=np.int32)
@@ -111,7 +121,7 @@ def slot_counts(
                 counts[used] = 1
                 used += 1
         return slots[:used].copy(), counts[:used].copy()
-    dense = np.zeros(2 * tail.size + 1, dtype=np.int32)
+    dense = np.zeros(2 * tail.size, dtype=np.int32)
     used = 0
     for position in range(n):
         if dense[slots[position]] == 0:

@@ -317,6 +317,11 @@ def anomalous_images(columns: Columns) -> NDArray[np.bool_]:
     return masks.anomalous
 
 
+def bounds_label(bounds: tuple[float, float]) -> str:
+    """How tables call a pair of bounds."""
+    return f"{bounds[0]:g} to {bounds[1]:g}"
+
+
 def model_terms(metric: str, columns: Columns, labels: list[str]) -> list[dict[str, Hashable]]:
     """Terms of all models and, where there are several, bounds."""
     return [

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.anomaly.images import Image, ImageStack, over_images
-from evalstats.anomaly.kernels import true_positions
+from evalstats.anomaly.kernels import scores_from, true_positions
+from evalstats.anomaly.runs import RUN, high_runs
 
 Array = NDArray[np.float64]
 SAMPLE = 2**19
 BLOCK = 2**18
-RUN = 1024
 
 
 @dataclass(frozen=True)
@@ -97,28 +97,31 @@ class Layout:
 
 def image_layout(masks: ImageStack, ignore: ImageStack | None) -> Layout:
     """AUPIMO: pixels of normal images; the mask of each anomalous image is one set."""
-    anomalous = _anomalous(masks)
+    anomalous = _areas(masks) > 0
     normal_unit, set_unit = np.flatnonzero(~anomalous), np.flatnonzero(anomalous)
 
     def normal(unit: int) -> NDArray[np.bool_] | None:
         return None if ignore is None else ~ignore.image(unit).astype(bool)
 
     def members(unit: int) -> list[NDArray[np.int64]]:
-        return [positions(_kept(masks.image(unit), unit, ignore))]
+        return [positions(_kept(masks.image(unit), unit, ignore), set_size(unit))]
 
     def normal_size(unit: int) -> int:
         kept = normal(unit)
         return masks.image(unit).size if kept is None else int(np.count_nonzero(kept))
 
     def set_size(unit: int) -> int:
+        if ignore is None:
+            return int(_areas(masks)[unit])
         return int(np.count_nonzero(_kept(masks.image(unit), unit, ignore)))
 
-    pixels = len(masks) * masks.image(0).size
+    # Without pixels to leave out all sizes are known already.
+    work = 0 if ignore is None else len(masks) * masks.image(0).size
     return Layout(
         normal_unit,
-        np.array(over_images(normal_size, list(normal_unit), pixels), dtype=np.float64),
+        np.array(over_images(normal_size, list(normal_unit), work), dtype=np.float64),
         set_unit,
-        np.array(over_images(set_size, list(set_unit), pixels), dtype=np.float64),
+        np.array(over_images(set_size, list(set_unit), work), dtype=np.float64),
         normal,
         members,
     )
@@ -211,7 +214,7 @@ class StackPixels:
         As many pixels reach a score as runs have such a maximum, or more.
         """
         units = self.normal_unit.tolist()
-        peaks = over_images(lambda unit: run_maxima(self._normal(unit)), units, work)
+        peaks = over_images(self.maps.peaks, units, work)
         pooled = _joined(peaks)
         floor = float(np.partition(pooled, len(pooled) - wanted)[len(pooled) - wanted])
         found = over_images(
@@ -249,7 +252,7 @@ class StackPixels:
     def _sets(self, unit: int, floor: float) -> list[Array]:
         image = self.maps.image(unit).ravel()
         members = self.layout.members(unit)
-        return [at_least(image[inside], floor).astype(np.float64) for inside in members]
+        return [scores_from(image[inside].astype(np.float64), floor) for inside in members]
 
     def _cut_off(self, depth: float) -> float:
         """Score that about the share `depth` of the normal pixels reaches, or more of them."""
@@ -264,21 +267,6 @@ class StackPixels:
         if depth >= 1 or above >= len(sample):
             return -np.inf
         return float(np.partition(sample, len(sample) - above)[len(sample) - above])
-
-
-def run_maxima(scores: Image) -> Image:
-    """Maximum of each run of pixels; the last run may be short. O(n)."""
-    whole = len(scores) // RUN * RUN
-    maxima = scores[:whole].reshape(-1, RUN).max(axis=1)
-    return maxima if whole == len(scores) else np.append(maxima, scores[whole:].max())
-
-
-def high_runs(scores: Image, maxima: Image, floor: float) -> Image:
-    """Pixels of the runs whose maximum reaches `floor`. O(runs + their pixels)."""
-    whole = len(scores) // RUN
-    chosen = scores[: whole * RUN].reshape(-1, RUN)[maxima[:whole] >= floor].ravel()
-    rest = scores[whole * RUN :]
-    return np.concatenate([chosen, rest]) if len(rest) else chosen
 
 
 def at_least(scores: Image, floor: float) -> Image:
@@ -298,10 +286,11 @@ def at_least(scores: Image, floor: float) -> Image:
     return np.concatenate([scores[:0], *(block[positions(block >= limit)] for block in blocks)])
 
 
-def positions(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Flat positions of the flags that are set, fast where few are. O(flags)."""
+def positions(flags: NDArray[np.bool_], count: int | None = None) -> NDArray[np.int64]:
+    """Flat positions of the flags that are set (`count` of them), fast where few are. O(flags)."""
     flat = flags.ravel()
-    count = int(np.count_nonzero(flat))
+    if count is None:
+        count = int(np.count_nonzero(flat))
     if count == 0:
         return np.zeros(0, dtype=np.int64)
     whole = len(flat) // 8 * 8
@@ -315,11 +304,12 @@ def _joined(parts: list[Image]) -> Array:
 
 
 def _kept(mask: Image, unit: int, ignore: ImageStack | None) -> NDArray[np.bool_]:
-    inside = mask.astype(bool, copy=False)
+    # Masks hold zeros and ones, so that one byte of any kind can be read as a flag.
+    inside = mask.view(np.bool_) if mask.dtype.itemsize == 1 else mask.astype(bool)
     return inside if ignore is None else inside & ~ignore.image(unit).astype(bool)
 
 
-def _anomalous(masks: ImageStack) -> NDArray[np.bool_]:
-    if masks.anomalous is None:
-        raise AssertionError("masks are classified when they are validated")
-    return masks.anomalous
+def _areas(masks: ImageStack) -> NDArray[np.int64]:
+    if masks.areas is None:
+        raise AssertionError("masks are measured when they are validated")
+    return masks.areas

@@ -127,8 +127,9 @@ def rank_tail(pixels: Pixels, depth: float) -> Ranked | None:
     work = 20 * sum(map(len, tail.sets))
     sets = range(len(tail.sets))
     bucket_start, scale = _buckets(distinct)
+    ended = np.append(distinct, -np.inf)
     found = over_images(
-        lambda item: slot_counts(tail.sets[item], distinct, bucket_start, scale), sets, work
+        lambda item: slot_counts(tail.sets[item], ended, bucket_start, scale), sets, work
     )
     slots = np.concatenate([np.zeros(0, dtype=np.int32), *(own for own, _ in found)])
     counts = np.concatenate([np.zeros(0, dtype=np.int32), *(own for _, own in found)])

@@ -131,7 +131,8 @@ class Recorded(Records):
         }
         first = next(iter(models.values())).table
         n = first.height
-        masks = ImageStack([], np.arange(n), anomalous=first["anomalous"].to_numpy())
+        areas = first["set_sizes"].list.sum().cast(pl.Int64).to_numpy()
+        masks = ImageStack([], np.arange(n), areas=areas)
         weighted = bool(first["weighted"].any())
         return Columns(
             n=n,

@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.anomaly.diagnostics import band_rule
 from evalstats.anomaly.grid import GridPrepared
 from evalstats.anomaly.kernels import set_scores, threshold_ranks
-from evalstats.anomaly.localisation import anomalous_images
-from evalstats.anomaly.ranked import Prepared
+from evalstats.anomaly.localisation import anomalous_images, bounds_label
+from evalstats.anomaly.ranked import LogRule, Prepared
 from evalstats.data.columns import Columns
 from evalstats.errors import InputError
 from evalstats.inference.engine import infer
@@ -73,8 +72,6 @@ def exact_samples(estimator: "AUPIMO") -> Iterator[Sample]:
 
 def image_scores(estimator: "AUPIMO") -> pl.DataFrame:
     """Tidy frame of the scores of all images."""
-    from evalstats.anomaly.aupimo import bounds_label
-
     frames = []
     pairs = [bounds_label(pair) for pair in estimator._bounds()]
     for sample in samples(estimator):
@@ -166,7 +163,7 @@ def curves(estimator: "AUPIMO", n_points: int, fpr_range: Bounds | None) -> pl.D
     frames = []
     for sample in exact_samples(estimator):
         # Asking for a higher bound is what makes the tail deep enough.
-        prepared = replace(sample.prepared, rules=[band_rule(fpr_range)])
+        prepared = replace(sample.prepared, rules=[LogRule(*fpr_range)])
         image = sample.rows[prepared.pixels.set_unit]
         for model, ladder in zip(sample.models, prepared.ladders, strict=True):
             overlap = overlaps(prepared, ladder, sample.weights, axis)
@@ -217,7 +214,7 @@ def thresholds_at(
     limits = np.array(rates)
     rows: list[dict[str, Any]] = []
     for sample in exact_samples(estimator):
-        prepared = replace(sample.prepared, rules=[band_rule((rates[0] / 2, rates[-1]))])
+        prepared = replace(sample.prepared, rules=[LogRule(rates[0] / 2, rates[-1])])
         both = _thresholds(prepared, sample.weights, limits)
         k = len(rates) * len(sample.models)
         value, achieved = both[:k], both[k:]

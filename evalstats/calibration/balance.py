@@ -1,12 +1,12 @@
 """Balance score: signed distance between how often a model is right and how sure it is."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from itertools import combinations
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evalstats.calibration.balance_tests import Closeness, cancellation_row, closeness, null_row
 from evalstats.calibration.kernels import signed_errors
@@ -100,52 +100,6 @@ class BalanceScore(MeanScore):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        y_true: ArrayLike | str,
-        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate the Balance score of every model on the same rows.
-
-        Parameters
-        ----------
-        y_true : array-like (n,) or column name
-            Labels: 0/1, boolean, two values with `pos_label`, or classes.
-        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
-            Probabilities of one or several models; with ``target="top_label"`` (n, n_classes) for
-            each model.
-        data : data frame, optional
-            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
-        sample_weight : array-like (n,) or column name, optional
-            Non-negative weights.
-        cluster : array-like (n,) or column name, optional
-            Rows of one cluster (the snapshots of a match) are sampled together.
-        by : array-like (n,) or column names, optional
-            Fit separately in each group and stack the terms.
-
-        Returns
-        -------
-        BalanceScore
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If labels, probabilities, weights or names cannot be used.
-        """
-        return self._fit(
-            {"y_true": y_true, "y_prob": y_prob},
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def components(self) -> Estimate:
         """What the score is made of, jointly estimated on the fitted rows.

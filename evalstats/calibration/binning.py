@@ -150,6 +150,14 @@ class OrderedBins:
 Bins = FixedBins | OrderedBins
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Bins of every model: one set, or one for each class."""
+
+    n: int
+    models: list[list[Bins]]
+
+
 def require_rule(rule: Rule) -> None:
     """Refuse options that name no bins."""
     if rule.convention is not None and rule.convention not in CONVENTIONS:

@@ -1,12 +1,11 @@
 """Expected calibration error and its relatives: binned differences of forecast and frequency."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evalstats.calibration.binned_error import (
     Norm,
@@ -26,9 +25,9 @@ from evalstats.calibration.binned_state import (
 )
 from evalstats.calibration.binning import (
     Binning,
-    Bins,
     Convention,
     Edges,
+    Prepared,
     Rule,
     make_bins,
     require_rule,
@@ -61,14 +60,6 @@ from evalstats.results.estimate import Estimate
 Array = NDArray[np.float64]
 MAX_SINGLETONS = 0.5
 N_RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Bins of every model: one set, or one for each class."""
-
-    n: int
-    models: list[list[Bins]]
 
 
 class CalibrationError(ProbabilityEstimator, MergeableEstimator):
@@ -150,7 +141,6 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
     citation_keys: ClassVar[tuple[str, ...]] = ("naeini2015", "kumar2019")
     _analytic_by_default: ClassVar[bool] = False
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
         "intervals_nest_and_stay_in_range": "the plug-in error is biased upwards: an interval for "
         "the true error may lie below it; coverage is simulated instead",
     }
@@ -185,52 +175,6 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        y_true: ArrayLike | str,
-        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate the calibration error of every model on the same rows.
-
-        Parameters
-        ----------
-        y_true : array-like (n,) or column name
-            Labels: 0/1, boolean, two values with `pos_label`, or classes.
-        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
-            Probabilities of one or several models; with ``target="top_label"`` or ``"classwise"``
-            (n, n_classes) for each model.
-        data : data frame, optional
-            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
-        sample_weight : array-like (n,) or column name, optional
-            Non-negative weights.
-        cluster : array-like (n,) or column name, optional
-            Rows of one cluster (match, patient) are sampled together.
-        by : array-like (n,) or column names, optional
-            Fit separately in each group and stack the terms.
-
-        Returns
-        -------
-        CalibrationError
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If labels, probabilities, weights or names cannot be used.
-        """
-        return self._fit(
-            {"y_true": y_true, "y_prob": y_prob},
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def unclipped(self) -> pl.DataFrame:
         """Bias-corrected error of the fitted rows without clipping at 0.

@@ -1,26 +1,22 @@
 """Test of calibration: how large the error would be if the forecasts were right."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.calibration.binning import Bins
+from evalstats.calibration.binning import Bins, Prepared
 from evalstats.data.columns import Columns
 from evalstats.inference.consistency import consistency_replicates, upper_p_value
 from evalstats.inference.methods import RandomSource
-
-if TYPE_CHECKING:
-    from evalstats.calibration.calibration_error import Prepared
 
 Array = NDArray[np.float64]
 
 
 def consistency_test(
     columns: Columns,
-    samples: "Sequence[tuple[str | None, Columns, Prepared]]",
+    samples: Sequence[tuple[str | None, Columns, Prepared]],
     error: Callable[[Array], float],
     n_resamples: int,
     rng: RandomSource,

@@ -1,7 +1,7 @@
 """Log loss, the logarithmic score."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,6 +79,9 @@ class LogLoss(ProperScore):
     value_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     corp_score: ClassVar[CorpScore] = "log"
     citation_keys: ClassVar[tuple[str, ...]] = ("good1952",)
+    exceptions: ClassVar[Mapping[str, str]] = {
+        "dtypes_of_numbers": "clipping follows the type of the forecasts, as in scikit-learn",
+    }
 
     def __init__(
         self,
@@ -98,52 +101,6 @@ class LogLoss(ProperScore):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        y_true: ArrayLike | str,
-        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate the loss of every model on the same rows.
-
-        Parameters
-        ----------
-        y_true : array-like (n,) or column name
-            Labels: 0/1, boolean, or two values with `pos_label`; classes with a matrix.
-        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
-            Probabilities of one or several models; with ``target="multiclass"`` one column for
-            each class and model.
-        data : data frame, optional
-            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
-        sample_weight : array-like (n,) or column name, optional
-            Non-negative weights.
-        cluster : array-like (n,) or column name, optional
-            Rows of one cluster are sampled together.
-        by : array-like (n,) or column names, optional
-            Fit separately in each group and stack the terms.
-
-        Returns
-        -------
-        LogLoss
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If labels, probabilities, weights or names cannot be used.
-        """
-        return self._fit(
-            {"y_true": y_true, "y_prob": y_prob},
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -2,10 +2,10 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Column, Columns, Role
 from evalstats.data.validation import binary_labels, class_labels, finite_scores, row_sums_to_one
@@ -51,12 +51,57 @@ class ProbabilityEstimator(Estimator):
         Role("y_true", "label", help="column with the labels (0/1, or see --pos-label)"),
         Role("y_prob", "score", per_model=True, help="column with the probabilities of a model"),
     )
-    exceptions: ClassVar[Mapping[str, str]] = {
-        "dtypes_of_numbers": "ten times a probability, rounded, is no probability any more",
-    }
     target: Target
     pos_label: Hashable | None
     labels: list[Hashable] | None
+
+    def fit(
+        self,
+        y_true: ArrayLike | str,
+        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
+        *,
+        data: Any = None,
+        sample_weight: ArrayLike | str | None = None,
+        cluster: ArrayLike | str | None = None,
+        by: ArrayLike | str | list[str] | None = None,
+    ) -> Self:
+        """Estimate the terms of every model on the same rows.
+
+        Parameters
+        ----------
+        y_true : array-like (n,) or column name
+            Labels: 0/1, boolean, or two values with `pos_label`; classes where a model brings a
+            matrix.
+        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
+            Probability of the positive class of one or several models; with another ``target=``
+            than "positive" (n, n_classes) for each model.
+        data : data frame, optional
+            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
+        sample_weight : array-like (n,) or column name, optional
+            Non-negative weights.
+        cluster : array-like (n,) or column name, optional
+            Rows of one cluster (match, patient) are sampled together.
+        by : array-like (n,) or column names, optional
+            Fit separately in each group and stack the terms.
+
+        Returns
+        -------
+        ProbabilityEstimator
+            The fitted estimator.
+
+        Raises
+        ------
+        InputError
+            If labels, probabilities, weights or names cannot be used, or leave the estimate
+            undefined.
+        """
+        return self._fit(
+            {"y_true": y_true, "y_prob": y_prob},
+            data=data,
+            sample_weight=sample_weight,
+            cluster=cluster,
+            by=by,
+        )
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -1,11 +1,11 @@
 """Reliability diagrams with the decomposition of a score, its errors and a test."""
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evalstats.calibration import binned_terms, corp
 from evalstats.calibration.binned_terms import ForecastBinning, ForecastBins, require_bins
@@ -100,7 +100,6 @@ class ReliabilityDiagram(ProbabilityEstimator):
     value_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     citation_keys: ClassVar[tuple[str, ...]] = ("dimitriadis2021",)
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
         "merge": "isotonic regression needs the joint order of all rows",
         "intervals_nest_and_stay_in_range": BIASED,
     }
@@ -126,51 +125,6 @@ class ReliabilityDiagram(ProbabilityEstimator):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        y_true: ArrayLike | str,
-        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Decompose the score of every model on the same rows.
-
-        Parameters
-        ----------
-        y_true : array-like (n,) or column name
-            Labels: 0/1, boolean, or two values with `pos_label`.
-        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
-            Probability of the positive class, one column for each model.
-        data : data frame, optional
-            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
-        sample_weight : array-like (n,) or column name, optional
-            Non-negative weights.
-        cluster : array-like (n,) or column name, optional
-            Rows of one cluster are sampled together.
-        by : array-like (n,) or column names, optional
-            Fit separately in each group and stack the terms.
-
-        Returns
-        -------
-        ReliabilityDiagram
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If labels, probabilities, weights or names cannot be used.
-        """
-        return self._fit(
-            {"y_true": y_true, "y_prob": y_prob},
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def curves(self, *, n_resamples: int = 500, rng: RandomSource = 0) -> pl.DataFrame:
         """Reliability curve of every model with pointwise bands at the estimator's level.

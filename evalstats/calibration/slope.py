@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -93,7 +93,7 @@ class CalibrationSlope(ProbabilityEstimator):
     verb: ClassVar[str] = "calibration-slope"
     citation_keys: ClassVar[tuple[str, ...]] = ("cox1958",)
     exceptions: ClassVar[Mapping[str, str]] = {
-        **ProbabilityEstimator.exceptions,
+        "dtypes_of_numbers": "forecasts rounded to 0 or 1 have infinite logits, which are refused",
         "merge": "a regression needs all rows again at every step of the fit",
     }
     target: Target = "positive"
@@ -112,52 +112,6 @@ class CalibrationSlope(ProbabilityEstimator):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        y_true: ArrayLike | str,
-        y_prob: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Fit the recalibration line of every model on the same rows.
-
-        Parameters
-        ----------
-        y_true : array-like (n,) or column name
-            Labels: 0/1, boolean, or two values with `pos_label`.
-        y_prob : array-like (n,), (n, k), mapping of model name to array, or column names
-            Probability of the positive class, one column for each model.
-        data : data frame, optional
-            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
-        sample_weight : array-like (n,) or column name, optional
-            Non-negative weights.
-        cluster : array-like (n,) or column name, optional
-            Rows of one cluster are sampled together.
-        by : array-like (n,) or column names, optional
-            Fit separately in each group and stack the terms.
-
-        Returns
-        -------
-        CalibrationSlope
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If a column cannot be used, a forecast is 0 or 1, one class is absent, or the forecasts
-            separate the classes.
-        """
-        return self._fit(
-            {"y_true": y_true, "y_prob": y_prob},
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def calibration_test(self) -> pl.DataFrame:
         """Joint Wald test of intercept 0 and slope 1 for each model (and group).

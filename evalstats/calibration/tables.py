@@ -1,25 +1,21 @@
 """Tables of bins."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.calibration.binned_error import effective_size
-from evalstats.calibration.binning import Bins
+from evalstats.calibration.binning import Bins, Prepared
 from evalstats.calibration.probabilities import Target
 from evalstats.data.columns import Columns
-
-if TYPE_CHECKING:
-    from evalstats.calibration.calibration_error import Prepared
 
 Array = NDArray[np.float64]
 
 
 def bin_table(
-    columns: Columns, samples: "Sequence[tuple[str | None, Columns, Prepared]]", target: Target
+    columns: Columns, samples: Sequence[tuple[str | None, Columns, Prepared]], target: Target
 ) -> pl.DataFrame:
     """Bins with rows, of every model, class and group."""
     classes = columns.extra["classes"] if target == "classwise" else None

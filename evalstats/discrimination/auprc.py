@@ -1,7 +1,7 @@
 """Area under the precision-recall curve (average precision)."""
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -168,51 +168,6 @@ class AUPRC(MergeableRanking):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        y_true: ArrayLike | str,
-        y_score: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate the area of every model on the same rows.
-
-        Parameters
-        ----------
-        y_true : array-like (n,) or column name
-            Labels: 0/1, boolean, or two values with `pos_label`; classes with `multiclass`.
-        y_score : array-like (n,), (n, k), mapping of model name to array, or column names
-            Scores of one or several models; with `multiclass` (n, n_classes) for each model.
-        data : data frame, optional
-            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
-        sample_weight : array-like (n,) or column name, optional
-            Non-negative weights.
-        cluster : array-like (n,) or column name, optional
-            Rows of one cluster (patient, site, image) are sampled together.
-        by : array-like (n,) or column names, optional
-            Fit separately in each group and stack the terms.
-
-        Returns
-        -------
-        AUPRC
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If labels, scores, weights or names cannot be used, or there is no positive.
-        """
-        return self._fit(
-            {"y_true": y_true, "y_score": y_score},
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def plot(self, ax: "Axes | None" = None, *, n_resamples: int = 200, **options: Any) -> "Axes":
         """Draw the curve of every model with a pointwise bootstrap band.

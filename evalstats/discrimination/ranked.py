@@ -1,13 +1,13 @@
 """What AUROC and AUPRC share: rankings prepared once, binary or per class or pair of classes."""
 
 from abc import abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns, Role
 from evalstats.data.validation import binary_labels, class_labels, finite_scores, row_sums_to_one
@@ -101,6 +101,51 @@ class RankingEstimator(Estimator):
     @abstractmethod
     def _statistic_influence(self, component: Component, weights: Array) -> Array:
         """Influence values of one binary ranking, per row that takes part."""
+
+    def fit(
+        self,
+        y_true: ArrayLike | str,
+        y_score: ArrayLike | Mapping[str, ArrayLike] | str | list[str],
+        *,
+        data: Any = None,
+        sample_weight: ArrayLike | str | None = None,
+        cluster: ArrayLike | str | None = None,
+        by: ArrayLike | str | list[str] | None = None,
+    ) -> Self:
+        """Estimate the area of every model on the same rows.
+
+        Parameters
+        ----------
+        y_true : array-like (n,) or column name
+            Labels: 0/1, boolean, or two values with `pos_label`; classes with `multiclass`.
+        y_score : array-like (n,), (n, k), mapping of model name to array, or column names
+            Scores of one or several models; with `multiclass` (n, n_classes) for each model.
+        data : data frame, optional
+            polars, pandas, pyarrow or any Arrow-capable frame; role arguments are then names.
+        sample_weight : array-like (n,) or column name, optional
+            Non-negative weights.
+        cluster : array-like (n,) or column name, optional
+            Rows of one cluster (patient, site, image) are sampled together.
+        by : array-like (n,) or column names, optional
+            Fit separately in each group and stack the terms.
+
+        Returns
+        -------
+        RankingEstimator
+            The fitted estimator.
+
+        Raises
+        ------
+        InputError
+            If labels, scores, weights or names cannot be used, or a class is empty.
+        """
+        return self._fit(
+            {"y_true": y_true, "y_score": y_score},
+            data=data,
+            sample_weight=sample_weight,
+            cluster=cluster,
+            by=by,
+        )
 
     def _check_params(self) -> None:
         super()._check_params()

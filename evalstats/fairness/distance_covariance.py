@@ -115,8 +115,6 @@ class DistanceCovariance(Estimator):
         "differs from by O(1/n); that of the biased one is tested against its derivative",
         "merge": "pairs of rows from two parts need the rows of both: there is no exact state "
         "shorter than the data",
-        "bad_columns": "prediction itself sets the number of rows; its refusals have own tests",
-        "masked_rows_are_missing": "the check masks the first role as one array, not one per model",
     }
 
     def __init__(

@@ -82,6 +82,22 @@ def percentile_interval(replicates: Array, level: float) -> tuple[Array, Array]:
     return low, high
 
 
+def expanded_interval(replicates: Array, level: float, n: Array) -> tuple[Array, Array]:
+    """Quantiles further out by as much as percentiles of a mean of n units fall short.
+
+    The variance of a resample is that of the data times (n - 1) / n, and its quantiles are normal
+    rather than Student's: the tail becomes ``Phi(-sqrt(n / (n - 1)) t)`` (Hesterberg 2015).
+    """
+    from scipy import stats
+
+    factor = np.sqrt(n / np.maximum(n - 1.0, 1.0))
+    tails = stats.norm.cdf(-factor * critical_value(level, np.maximum(n - 1.0, 1.0)))
+    low, high = np.empty(len(n)), np.empty(len(n))
+    for term, tail in enumerate(tails):
+        low[term], high[term] = np.quantile(replicates[:, term], [tail, 1.0 - tail])
+    return low, high
+
+
 def basic_interval(
     value: Array, replicates: Array, level: float, scale: ScaleName, truth: Array
 ) -> tuple[Array, Array]:

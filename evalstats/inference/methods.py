@@ -9,7 +9,9 @@ import numpy as np
 from evalstats.errors import InputError
 
 WeightKind = Literal["probability", "frequency"]
-BootstrapInterval = Literal["percentile", "basic", "bias_corrected", "bca", "studentized"]
+BootstrapInterval = Literal[
+    "percentile", "expanded", "basic", "bias_corrected", "bca", "studentized"
+]
 BootstrapKind = Literal["multinomial", "poisson", "bayesian", "multiplier"]
 RandomSource: TypeAlias = "int | np.random.SeedSequence | np.random.Generator | None"
 
@@ -50,9 +52,11 @@ class Bootstrap:
     ----------
     n_resamples : int, default 2000
         Number of replicates B.
-    interval : {"percentile", "basic", "bias_corrected", "bca", "studentized"}, default "percentile"
-        How replicates become an interval. ``"bias_corrected"`` is the normal (or t) interval around
-        the estimate minus its estimated bias, for statistics that a small sample biases.
+    interval : {"percentile", "expanded", "basic", "bias_corrected", "bca", "studentized"}
+        How replicates become an interval. ``"expanded"`` takes percentiles as much further out as
+        those of a mean fall short in a sample of this size (Hesterberg 2015);
+        ``"bias_corrected"`` is the normal (or t) interval around the estimate minus its estimated
+        bias, for statistics that a small sample biases.
     kind : {"multinomial", "poisson", "bayesian", "multiplier"}, default "multinomial"
         Distribution of the weights: counts of a resample of fixed size, independent Poisson(1)
         counts, Dirichlet (standard exponential) weights, or Gaussian multipliers of the influence

@@ -1,15 +1,17 @@
 """What a section of a report holds, whatever wrote it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from evalstats.report.drawings import Images, draw
+from evalstats.report.naming import safe_name
 from evalstats.results.estimate import Estimate
 from evalstats.results.latex import escape_latex, format_latex
 from evalstats.results.style import column_width
-from evalstats.results.tables import format_html
+from evalstats.results.tables import format_html, format_markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -51,11 +53,15 @@ class Table:
         return format_latex(
             self.frame,
             caption=escape_latex(self.title),
-            label=f"tab:{self.name}",
+            label=f"tab:{safe_name(self.name)}",
             note=self.note,
             level=self.level,
             higher_is_better=self.higher_is_better,
         )
+
+    def to_markdown(self) -> str:
+        """GitHub pipe table with its note."""
+        return format_markdown(self.frame, note=self.note, level=self.level)
 
 
 @dataclass(frozen=True)
@@ -68,18 +74,58 @@ class Figure:
         File name without extension.
     caption : str
         Plain text below the figure.
-    drawing : matplotlib Figure
-        The drawing.
+    drawing : matplotlib Figure or Images
+        The drawing, or what has been drawn of it.
     """
 
     name: str
     caption: str
-    drawing: "Drawing"
+    drawing: "Drawing | Images"
+
+    @classmethod
+    def of_axes(cls, name: str, caption: str, axes: Any) -> "Figure":
+        """Take the drawing that the axes, or an array of axes, belong to.
+
+        Parameters
+        ----------
+        name, caption : str
+            As for the class.
+        axes : matplotlib Axes or array of Axes
+            What a ``plot`` method returns.
+
+        Returns
+        -------
+        Figure
+            Its drawing no longer appears among those that pyplot keeps open.
+        """
+        import numpy as np
+        from matplotlib import pyplot
+
+        drawing = np.ravel(axes)[0].figure
+        pyplot.close(drawing)
+        return cls(name, caption, drawing)
+
+    def drawn(self, forms: Iterable[str]) -> Images:
+        """Contents of its files.
+
+        Parameters
+        ----------
+        forms : iterable of str
+            ``"png"``, ``"pdf"`` or ``"svg"``.
+
+        Returns
+        -------
+        Images
+            At least the formats that were asked for.
+        """
+        return self.drawing if isinstance(self.drawing, Images) else draw(self.drawing, forms)
 
     @property
     def is_wide(self) -> bool:
         """Whether the drawing needs more than the width of a paper column."""
-        return bool(self.drawing.get_figwidth() > 1.2 * column_width)
+        drawing = self.drawing
+        width = drawing.width if isinstance(drawing, Images) else drawing.get_figwidth()
+        return bool(width > 1.2 * column_width)
 
 
 @dataclass(frozen=True)
@@ -98,6 +144,8 @@ class Section:
         Shown after the tables.
     estimates : sequence of Estimate
         Where the methods sentences and the references come from.
+    warnings : sequence of str
+        What was suspicious, as plain text; shown as diagnostics.
     """
 
     title: str
@@ -105,9 +153,26 @@ class Section:
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
     estimates: Sequence[Estimate] = field(default=())
+    warnings: Sequence[str] = ()
 
     @property
     def anchor(self) -> str:
         """Name of the heading as a link target."""
-        words = "".join(c if c.isalnum() else " " for c in self.title.lower()).split()
-        return "-".join(words)
+        return safe_name(self.title.lower())
+
+    def drawn(self, forms: Iterable[str]) -> "Section":
+        """The same section with all its figures drawn, which makes it a plain value.
+
+        Parameters
+        ----------
+        forms : iterable of str
+            ``"png"``, ``"pdf"`` or ``"svg"``.
+
+        Returns
+        -------
+        Section
+            It can be sent to another process.
+        """
+        wanted = tuple(forms)
+        figures = [replace(figure, drawing=figure.drawn(wanted)) for figure in self.figures]
+        return replace(self, figures=figures)

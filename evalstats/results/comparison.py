@@ -4,13 +4,14 @@ import difflib
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.errors import InputError, warn
+from evalstats.inference.methods import BootstrapInterval
 from evalstats.inference.multiplicity import adjusted_p_values
 from evalstats.results.ranges import require_level
 
@@ -41,7 +42,7 @@ def contrast(estimate: "Estimate", matrix: Array, labels: Sequence[str]) -> "Est
     scale = (matrix**2 * np.where(used, np.diag(estimate.covariance), 0.0)).sum(axis=1)
     variance[variance <= ZERO_VARIANCE_SHARE * scale] = 0.0
     replicates = None if estimate.replicates is None else estimate.replicates @ matrix.T
-    resampled = {"percentile", "basic", "bias_corrected", "bca", "studentized"}
+    resampled = set(get_args(BootstrapInterval))
     kind = estimate.interval[0] if estimate.interval[0] in resampled else "wald"
     if estimate.interval[0] == "confidence_curve" and replicates is not None:
         kind = "basic"
@@ -104,6 +105,9 @@ def _contrast_support(
     for name in ("bias", "replicate_truth"):
         if name in estimate.support:
             support[name] = matrix @ estimate.support[name]
+    if kind == "expanded" and "n_positive" in estimate.support:
+        units = np.where(matrix != 0, estimate.support["n_positive"], np.inf)
+        support["n_positive"] = units.min(axis=1)
     if kind == "studentized":
         blocks = estimate.support["replicate_covariance"]
         support["replicate_covariance"] = np.einsum("ia,bac,jc->bij", matrix, blocks, matrix)

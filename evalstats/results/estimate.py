@@ -416,7 +416,7 @@ class Estimate:
         matplotlib Axes
             The axes drawn on.
         """
-        from evalstats.results.displays import plot_estimates
+        from evalstats.results.forest import plot_estimates
 
         return plot_estimates(self.to_frame(), ax=ax, **options)
 

@@ -47,7 +47,11 @@ def _interval_phrase(method: Inference, analytic_name: str) -> str:
     if isinstance(method, Bootstrap):
         stratified = "double " if method.double else ""
         stratified += "stratified " if method.stratify is not None else ""
-        names = {"bca": "BCa", "bias_corrected": "bias-corrected normal"}
+        names = {
+            "bca": "BCa",
+            "bias_corrected": "bias-corrected normal",
+            "expanded": "expanded percentile",
+        }
         interval = names.get(method.interval, method.interval)
         return (
             f"by the {stratified}{method.kind} bootstrap ({interval} interval, "

@@ -60,6 +60,8 @@ def _named_interval(
     if estimate.replicates is None:
         return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     replicates = estimate.replicates[:, rows]
+    if name == "expanded":
+        return intervals.expanded_interval(replicates, level, _averaged_units(estimate)[rows])
     if name == "basic":
         truth = estimate.support.get("replicate_truth", estimate.value)[rows]
         return intervals.basic_interval(value, replicates, level, scale, truth)
@@ -75,6 +77,12 @@ def _named_interval(
             value, error, replicates, np.sqrt(covariance), level, scale
         )
     return intervals.percentile_interval(replicates, level)
+
+
+def _averaged_units(estimate: "Estimate") -> NDArray[np.float64]:
+    """Units that each value averages: all of them, or those of the class that it is a mean of."""
+    units = estimate.residual_df + 1.0
+    return np.minimum(units, estimate.support.get("n_positive", units))
 
 
 def _degenerate(estimate: "Estimate") -> NDArray[np.bool_]:

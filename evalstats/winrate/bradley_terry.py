@@ -139,11 +139,6 @@ class BradleyTerry(Estimator):
     exceptions: ClassVar[Mapping[str, str]] = {
         "models_do_not_influence_each_other": "ratings of models are estimated from their battles",
         "merge": "not offered: a fit of 10^6 battles takes less than a second",
-        "bad_columns": "models are rows of the frame here, not columns of their own",
-        "bad_frames": "models are rows of the frame here, not columns of their own",
-        "every_row_missing_under_omit": "models are rows here, not columns of their own",
-        "nan_policy_omit": "models are rows of the frame here, not columns of their own",
-        "dtypes_of_numbers": "outcomes are labels in [0, 1], which rounding would change",
     }
 
     def __init__(

@@ -132,9 +132,6 @@ class LengthControlledWinRate(MediatedEstimator):
     higher_is_better: ClassVar[bool | None] = True
     exceptions: ClassVar[Mapping[str, str]] = {
         "merge": "the fit needs all judgements of a model at once to scale its lengths",
-        "dtypes_of_numbers": "ten times a preference, rounded, lies outside of every coding",
-        "bad_columns": "preference itself sets the number of rows; its refusals have own tests",
-        "masked_rows_are_missing": "the check masks the first role as one array, not one per model",
         "positional_roles": "in the wide layout model and item, which come second, are left out",
         "frames_equal_arrays": "preferences and lengths of a model share its name as their column",
         "integer_weight_is_repetition": "the length scale is the unweighted sd of the judgements",

@@ -97,10 +97,6 @@ class WildBenchReward(WildBench):
     exceptions: ClassVar[Mapping[str, str]] = {
         "models_do_not_influence_each_other": "models are rows here; see tests/winrate instead",
         "merge": "not offered: a fit costs one pass over the judgements",
-        "bad_columns": "models are rows of the frame here, not columns of their own",
-        "bad_frames": "models are rows of the frame here, not columns of their own",
-        "every_row_missing_under_omit": "models are rows here, not columns of their own",
-        "nan_policy_omit": "models are rows of the frame here, not columns of their own",
         "dtypes_of_labels": "outcomes are five grades, not booleans",
         "integer_weight_is_repetition": "a repeated (model, item) is refused as a duplicate",
     }

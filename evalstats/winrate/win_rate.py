@@ -88,9 +88,6 @@ class WinRate(Estimator):
     higher_is_better: ClassVar[bool | None] = True
     exceptions: ClassVar[Mapping[str, str]] = {
         "merge": "states of judgements are not offered: ten million fit into memory",
-        "dtypes_of_numbers": "ten times a preference, rounded, lies outside of every coding",
-        "bad_columns": "preference itself sets the number of rows; its refusals have own tests",
-        "masked_rows_are_missing": "the check masks the first role as one array, not one per model",
     }
 
     def __init__(

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import evalstats as es
 from evalstats.inference import resampling
 from evalstats.inference.engine import infer
 from evalstats.inference.influence import acceleration, influence_factor
-from evalstats.inference.intervals import bca_interval
+from evalstats.inference.intervals import bca_interval, expanded_interval
 from evalstats.inference.methods import Analytic, Bootstrap, Jackknife, NoInference
 from evalstats.inference.problem import Part, Problem
 from evalstats.inference.units import Units
@@ -198,6 +199,31 @@ def test_bca_without_bias_or_acceleration_is_the_percentile_interval(rng):
     low, high = bca_interval(np.zeros(1), replicates, np.zeros(1), 0.9)
     expected = np.quantile(replicates, [0.05, 0.95])
     assert [low[0], high[0]] == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [5, 20, 1000])
+def test_expanded_percentiles_of_a_normal_mean_are_the_t_interval(n):
+    # Resamples of a normal mean whose sample has standard deviation 1, without Monte Carlo error.
+    spread = np.sqrt((n - 1) / n) / np.sqrt(n)
+    replicates = spread * stats.norm.ppf((np.arange(200_000) + 0.5) / 200_000)
+    low, high = expanded_interval(replicates[:, np.newaxis], 0.95, np.array([float(n)]))
+    reach = stats.t.ppf(0.975, n - 1) / np.sqrt(n)
+    assert [low[0], high[0]] == pytest.approx([-reach, reach], rel=5e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*few-positives")
+def test_expanded_percentiles_count_the_class_that_is_averaged():
+    y_true = np.repeat([0, 1], [80, 10])
+    scores = {name: np.arange(90) % k + 0.4 * y_true for name, k in (("a", 7), ("b", 5))}
+    bootstrap = es.Bootstrap(800, "expanded", stratify="y_true", rng=0)
+    estimate = es.AUROC(inference=bootstrap).fit(y_true, scores).estimate_
+    low, high = expanded_interval(estimate.replicates, 0.95, np.full(2, 10.0))
+    np.testing.assert_array_equal(estimate.confidence_interval(), (low, high))
+    gap = (estimate.replicates[:, 0] - estimate.replicates[:, 1])[:, np.newaxis]
+    low, high = expanded_interval(gap, 0.95, np.full(1, 10.0))
+    difference = estimate.compare("b")
+    assert difference["ci_low"][0] == pytest.approx(low[0], abs=1e-12)
+    assert difference["ci_high"][0] == pytest.approx(high[0], abs=1e-12)
 
 
 def test_probability_weights_are_scale_free_and_frequency_weights_are_counts(rng):

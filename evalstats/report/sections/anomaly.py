@@ -1,17 +1,11 @@
 """Section on anomaly localisation: how much of each defect is found at few false alarms."""
 
-import warnings
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from evalstats.anomaly.aupimo import AUPIMO
 from evalstats.data.synthetic_images import synthetic_images
 from evalstats.report.section import Figure, Section, Table
 from evalstats.results.displays import plot_image_scores, plot_localisation, plot_pimo_curves
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 BOUNDS = (1e-4, 1e-2)
 SHOWN_MODEL = "sharp"
@@ -20,10 +14,7 @@ SHOWN_MODEL = "sharp"
 def defects_at_few_false_alarms() -> Section:
     """AUPIMO of three invented models, and who owns the tail of the normal scores."""
     images = synthetic_images()
-    with warnings.catch_warnings():
-        # That one model's tail belongs to few images is what the section shows.
-        warnings.filterwarnings("ignore", r"\[few-tail-images\]")
-        pimo = AUPIMO(fpr_bounds=BOUNDS).fit(images.masks, images.anomaly_maps)
+    pimo = AUPIMO(fpr_bounds=BOUNDS).fit(images.masks, images.anomaly_maps)
     estimate = pimo.estimate_
     thresholds = pimo.thresholds_at()
     tail = pimo.diagnostics().select(
@@ -64,18 +55,18 @@ def defects_at_few_false_alarms() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "aupimo-curves",
                 "Overlap by shared false positive rate: median image and middle half; the range of "
                 "integration is shaded.",
                 plot_pimo_curves(pimo.curves(), [BOUNDS]),
             ),
-            _figure(
+            Figure.of_axes(
                 "aupimo-scores",
                 f"Scores of the {SHOWN_MODEL} model by kind of defect; a diamond marks the mean.",
                 plot_image_scores(shown, by="defect"),
             ),
-            _figure(
+            Figure.of_axes(
                 "aupimo-image",
                 f"The image with the median score of the {SHOWN_MODEL} model: mask, and what is "
                 "predicted at both ends of the range.",
@@ -89,14 +80,3 @@ def defects_at_few_false_alarms() -> Section:
         ),
         estimates=(estimate,),
     )
-
-
-def _figure(name: str, caption: str, axes: "Axes") -> Figure:
-    from matplotlib import pyplot
-    from matplotlib.figure import Figure as Drawing
-
-    drawing = axes.figure
-    if not isinstance(drawing, Drawing):
-        raise AssertionError("a plot of its own is no sub-figure")
-    pyplot.close(drawing)
-    return Figure(name, caption, drawing)

@@ -1,7 +1,6 @@
 """Section on calibration: can the probabilities be read as frequencies, before and after."""
 
-import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -14,9 +13,6 @@ from evalstats.inference.methods import NoInference
 from evalstats.report.predictions import marriages
 from evalstats.report.section import Figure, Section, Table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
-
 AFTER = "recalibrated"
 
 
@@ -26,10 +22,7 @@ def probabilities_as_frequencies() -> Section:
     y_true = data.frame[data.label].to_numpy()
     before = {model: data.frame[model].to_numpy() for model in data.models}
     after = {model: BetaCalibration().cross_fit(p, y_true) for model, p in before.items()}
-    with warnings.catch_warnings():
-        # Errors that cancel in the Balance score are what the section is about.
-        warnings.filterwarnings("ignore", r"\[cancelling-errors\]")
-        balance = BalanceScore().fit(y_true, before)
+    balance = BalanceScore().fit(y_true, before)
     error = CalibrationError(debias=True).fit(y_true, before)
     tests = error.calibration_test().join(
         balance.null_test().select("model", pl.col("p_value").alias("p_balance")), on="model"
@@ -70,12 +63,12 @@ def probabilities_as_frequencies() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "reliability",
                 "Reliability of the original forecasts.",
                 ReliabilityDiagram(inference=NoInference()).fit(y_true, before).plot(),
             ),
-            _figure(
+            Figure.of_axes(
                 "reliability-recalibrated",
                 "Reliability after cross-fitted beta calibration.",
                 ReliabilityDiagram(inference=NoInference()).fit(y_true, after).plot(),
@@ -94,11 +87,3 @@ def _changes(y_true: Any, before: dict[str, Any], after: dict[str, Any]) -> pl.D
             difference = estimator.fit(y_true, pair).estimate_.compare("original")
             rows.append(difference.with_columns(pl.lit(model).alias("model")))
     return pl.concat(rows).with_columns(pl.lit("original").alias("reference"))
-
-
-def _figure(name: str, caption: str, axes: Any) -> Figure:
-    from matplotlib import pyplot
-
-    drawing: Drawing = (axes if not hasattr(axes, "__len__") else axes.ravel()[0]).figure
-    pyplot.close(drawing)
-    return Figure(name, caption, drawing)

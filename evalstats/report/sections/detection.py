@@ -1,7 +1,5 @@
 """Section on detectors: what the average over categories sees and what the pool sees."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import polars as pl
 
@@ -13,9 +11,6 @@ from evalstats.detection.synthetic import synthetic_detections, synthetic_ground
 from evalstats.inference.methods import Bootstrap, NoInference
 from evalstats.report.section import Figure, Section, Table
 from evalstats.results.displays import plot_estimates
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 N_IMAGES = 300
 HIT_OVERLAP = 0.75
@@ -70,29 +65,29 @@ def detectors() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "detection",
                 "AP-Fixed and AP-Pool with 95% intervals.",
                 plot_estimates(both),
             ),
-            _figure(
+            Figure.of_axes(
                 "detection-curves",
                 "Pooled precision-recall curves, averaged over overlap thresholds, with pointwise "
                 "95% bands.",
                 pooled.plot(n_resamples=100),
             ),
-            _figure(
+            Figure.of_axes(
                 "detection-reliability",
                 f"Scores as probabilities of a hit at an overlap of {HIT_OVERLAP}, before and "
                 "after calibration.",
                 reliability.plot()[0, 0],
             ),
-            _figure(
+            Figure.of_axes(
                 "detection-categories",
                 "AP of each category, calibrated minus raw, with 95% intervals.",
                 fixed.plot_categories(n_resamples=200),
             ),
-            _figure(
+            Figure.of_axes(
                 "detection-budgets",
                 "AP-Fixed against the detections that each category may have, with 95% intervals "
                 "around the bias-corrected values.",
@@ -101,14 +96,3 @@ def detectors() -> Section:
         ),
         estimates=(fixed.estimate_, pooled.estimate_),
     )
-
-
-def _figure(name: str, caption: str, axes: "Axes") -> Figure:
-    from matplotlib import pyplot
-    from matplotlib.figure import Figure as Drawing
-
-    drawing = axes.figure
-    if not isinstance(drawing, Drawing):
-        raise AssertionError("a plot of its own is no sub-figure")
-    pyplot.close(drawing)
-    return Figure(name, caption, drawing)

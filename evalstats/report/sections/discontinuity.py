@@ -65,13 +65,13 @@ def breaks_in_climate_records() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "discontinuity-effect",
-                "Effect on each decile with pointwise 95% intervals (dark) and the band that "
-                "holds for all deciles at once (light).",
+                "Effect on each decile with pointwise 95% intervals (strong) and the band that "
+                "holds for all deciles at once (faint).",
                 plot_effect_curve(shift.uniform_band()),
             ),
-            _figure(
+            Figure.of_axes(
                 "discontinuity-years",
                 "Yearly quantiles of the temperature anomaly (means of bins) and the quadratic "
                 "fits on both sides.",
@@ -100,14 +100,3 @@ def _drawn_years(shift: DistributionRDD) -> "Axes":
     axes.set_xlabel("Year")
     axes.set_ylabel("Temperature anomaly in degrees")
     return axes
-
-
-def _figure(name: str, caption: str, axes: "Axes") -> Figure:
-    from matplotlib import pyplot
-    from matplotlib.figure import Figure as Drawing
-
-    drawing = axes.figure
-    if not isinstance(drawing, Drawing):
-        raise AssertionError("a plot of its own is no sub-figure")
-    pyplot.close(drawing)
-    return Figure(name, caption, drawing)

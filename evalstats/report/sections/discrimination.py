@@ -34,18 +34,18 @@ def malignant_tumours() -> Section:
             Table("tumours-differences", "Difference from the best model", differences),
         ),
         figures=(
-            _figure("tumours-roc", "ROC curves with pointwise 95% bands.", auroc.plot()),
-            _figure(
+            Figure.of_axes("tumours-roc", "ROC curves with pointwise 95% bands.", auroc.plot()),
+            Figure.of_axes(
                 "tumours-precision-recall",
                 "Precision-recall curves with pointwise 95% bands.",
                 auprc.plot(),
             ),
-            _figure(
+            Figure.of_axes(
                 "tumours-forest",
                 "Estimates with 95% intervals.",
                 plot_estimates(_stacked(estimates)),
             ),
-            _figure(
+            Figure.of_axes(
                 "tumours-differences",
                 "Paired differences from the best model with 95% intervals and adjusted p-values.",
                 plot_differences(differences),
@@ -73,8 +73,8 @@ def results_by_subgroup() -> Section:
             _table("marriages-auprc", "AUPRC by length of the marriage", [auprc]),
         ),
         figures=(
-            _figure("marriages-auroc", "AUROC by group, with 95% intervals.", auroc.plot()),
-            _figure("marriages-auprc", "AUPRC by group, with 95% intervals.", auprc.plot()),
+            Figure.of_axes("marriages-auroc", "AUROC by group, with 95% intervals.", auroc.plot()),
+            Figure.of_axes("marriages-auprc", "AUPRC by group, with 95% intervals.", auprc.plot()),
         ),
         estimates=(auroc, auprc),
     )
@@ -100,7 +100,7 @@ def mistakes_by_subgroup() -> Section:
         ),
         tables=(_table("mistakes", "Amplification by subgroups of the pair", [amplification]),),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "mistakes",
                 "Cumulative share of the loss against the share of rows above the threshold "
                 "(left) and amplification by subgroups of the mistaken pair (right).",
@@ -151,12 +151,12 @@ def countries_as_clusters() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "countries",
                 "AUROC with 95% intervals when rows or whole countries are taken as sampled.",
                 plot_estimates(both),
             ),
-            _figure(
+            Figure.of_axes(
                 "countries-differences",
                 "Paired differences from the best model, clustered by country.",
                 plot_differences(differences),
@@ -193,7 +193,7 @@ def digits_by_class() -> Section:
             _table("digits-hardest", f"AUPRC of the digit {hardest} against the rest", [worst]),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "digits-by-class",
                 "AUPRC of each digit against the rest, with 95% intervals.",
                 per_class.plot(),
@@ -250,11 +250,3 @@ def _table(name: str, title: str, estimates: list[Estimate], note: str = "") -> 
 def _sample(estimate: Estimate) -> str:
     sample = f"{estimate.n_units:,} {estimate.unit}s"
     return sample if estimate.n_clusters is None else f"{sample} in {estimate.n_clusters} clusters"
-
-
-def _figure(name: str, caption: str, axes: Any) -> Figure:
-    from matplotlib import pyplot
-
-    drawing = (axes[0] if hasattr(axes, "__len__") else axes).figure
-    pyplot.close(drawing)
-    return Figure(name, caption, drawing)

@@ -1,7 +1,5 @@
 """Section on fairness: who pays for what, jointly, and what parity costs."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import polars as pl
 
@@ -9,9 +7,6 @@ from evalstats.fairness.distance_covariance import DistanceCovariance
 from evalstats.fairness.glm import FairGLM
 from evalstats.fairness.glm_path import fairness_path
 from evalstats.report.section import Figure, Section, Table
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 SEED = 11
 POLICIES = 2500
@@ -61,18 +56,18 @@ def fair_motor_tariff() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "fairness-distributions",
                 "Distribution of the plain frequency in each group; the shaded area is what "
                 "distance covariance adds up.",
                 audit.plot(),
             ),
-            _figure(
+            Figure.of_axes(
                 "fairness-groups",
                 "Mean plain frequency of each group with 95% intervals.",
                 audit.plot(what="groups"),
             ),
-            _figure(
+            Figure.of_axes(
                 "fairness-path",
                 "Deviance on left-out policies against dependence, for growing strength of the "
                 "penalty.",
@@ -103,14 +98,3 @@ def _portfolio() -> pl.DataFrame:
             "claims": rng.poisson(exposure * frequency),
         }
     )
-
-
-def _figure(name: str, caption: str, axes: "Axes") -> Figure:
-    from matplotlib import pyplot
-    from matplotlib.figure import Figure as Drawing
-
-    drawing = axes.figure
-    if not isinstance(drawing, Drawing):
-        raise AssertionError("a plot of its own is no sub-figure")
-    pyplot.close(drawing)
-    return Figure(name, caption, drawing)

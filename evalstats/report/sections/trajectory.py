@@ -60,22 +60,22 @@ def crowd_forecasts() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "forecasts-horizon",
                 "AMD at each step of the forecast, with 95% intervals.",
                 plot_horizon(horizon.filter(pl.col("metric") == "AMD"), expected=CALIBRATED),
             ),
-            _figure(
+            Figure.of_axes(
                 "forecasts-plane",
                 "Spread and distance of each predictor, with joint 95% regions.",
                 plot_distance_spread(estimate),
             ),
-            _figure(
+            Figure.of_axes(
                 "forecasts-calibration",
                 "How often truths lie within the regions that the predictors claim.",
                 plot_distance_calibration(scores.cells()),
             ),
-            _figure(
+            Figure.of_axes(
                 "forecasts-worst",
                 "The cells farthest from their truth: samples, truth, and fitted components at 1 "
                 "and 2 standard deviations.",
@@ -84,14 +84,3 @@ def crowd_forecasts() -> Section:
         ),
         estimates=(estimate,),
     )
-
-
-def _figure(name: str, caption: str, axes: object) -> Figure:
-    from matplotlib import pyplot
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
-
-    if not isinstance(axes, Axes) or not isinstance(axes.figure, Drawing):
-        raise AssertionError("a plot of its own is no sub-figure")
-    pyplot.close(axes.figure)
-    return Figure(name, caption, axes.figure)

@@ -1,7 +1,5 @@
 """Section on win rates: how much of a judge's verdict is the length of the answers."""
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from evalstats.data.synthetic_judgements import BASELINE, synthetic_judgements
@@ -10,9 +8,6 @@ from evalstats.results.displays import plot_leaderboard, plot_win_matrix
 from evalstats.results.estimate import Estimate
 from evalstats.winrate.length_controlled import LengthControlledWinRate
 from evalstats.winrate.win_rate import WinRate
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def length_controlled_win_rates() -> Section:
@@ -61,13 +56,13 @@ def length_controlled_win_rates() -> Section:
             ),
         ),
         figures=(
-            _figure(
+            Figure.of_axes(
                 "win-rates",
                 "Win rates against the baseline with 95% intervals; arrows lead from the raw to "
                 "the controlled rate.",
                 plot_leaderboard(raw.to_frame(), estimate.to_frame()),
             ),
-            _figure(
+            Figure.of_axes(
                 "win-rates-matrix",
                 "Predicted length-controlled win rate of each model against each other one, with "
                 "95% intervals.",
@@ -80,14 +75,3 @@ def length_controlled_win_rates() -> Section:
 
 def _best(estimate: Estimate) -> str:
     return str(estimate.terms["model"][int(estimate.value.argmax())])
-
-
-def _figure(name: str, caption: str, axes: "Axes") -> Figure:
-    from matplotlib import pyplot
-    from matplotlib.figure import Figure as Drawing
-
-    drawing = axes.figure
-    if not isinstance(drawing, Drawing):
-        raise AssertionError("a plot of its own is no sub-figure")
-    pyplot.close(drawing)
-    return Figure(name, caption, drawing)
