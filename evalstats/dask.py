@@ -15,6 +15,7 @@ import polars as pl
 from evalstats.data.batches import batch_rows as default_rows
 from evalstats.data.batches import require_rows, selected
 from evalstats.data.files import matching_files, scan_table
+from evalstats.data.frames import unknown_column
 from evalstats.errors import InputError
 from evalstats.estimator import Estimator
 from evalstats.streaming import States, Summary, summary_of
@@ -121,8 +122,10 @@ def _partitions(data: Any, columns: list[str], rows: int | None) -> list[Any]:
             place for path in matching_files(data) for place in _batches_of(path, columns, rows)
         ]
     if hasattr(data, "to_delayed"):
-        known = [name for name in columns if name in data.columns]
-        return list(data[known].to_delayed())
+        for name in columns:
+            if name not in data.columns:
+                raise InputError(unknown_column(name, list(data.columns)))
+        return list(data[columns].to_delayed())
     if isinstance(data, Sequence):
         return list(data)
     raise InputError(

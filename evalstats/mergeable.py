@@ -175,6 +175,9 @@ class MergeableEstimator(Estimator):
         if table is None or options is None or (cluster is not None and not self._keeps_clusters):
             return super()._fit(arguments, **shared)
         wanted = named_columns([*arguments.values(), sample_weight, cluster])
+        if not set(wanted) <= set(table.collect_schema().names()):
+            # The message says which argument names a column that is not there.
+            return super()._fit(arguments, **shared)
         batches = read_batches(table, wanted)
         first, second = next(batches, None), next(batches, None)
         if first is None or second is None:

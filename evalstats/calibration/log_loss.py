@@ -1,7 +1,7 @@
 """Log loss, the logarithmic score."""
 
 from collections.abc import Hashable, Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -7,6 +7,7 @@ import narwhals as nw
 import polars as pl
 
 from evalstats.data.files import scan_table
+from evalstats.data.frames import unknown_column
 from evalstats.errors import InputError
 
 MOST_ROWS = 1 << 20
@@ -33,7 +34,7 @@ def read_batches(
     table : polars.LazyFrame
         What to read; polars reads a few batches ahead, never all of it.
     columns : list of str
-        Columns to read; names that the table lacks are left to whoever uses them.
+        Columns to read.
     rows : int, optional
         Rows of a batch; by default 2^20, or fewer where the first rows show that these would take
         more than 64 MiB.
@@ -59,9 +60,18 @@ def read_batches(
 
 
 def selected(table: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
-    """The named columns that a table has."""
+    """The named columns.
+
+    Raises
+    ------
+    InputError
+        If the table lacks one of them.
+    """
     known = table.collect_schema().names()
-    return table.select([name for name in columns if name in known])
+    for name in columns:
+        if name not in known:
+            raise InputError(unknown_column(name, known))
+    return table.select(columns)
 
 
 def batch_rows(table: pl.LazyFrame) -> int:
