@@ -32,8 +32,8 @@ def stream_table(rows: int) -> list[str]:
         "",
         "Parquet, uncompressed, int8 labels, float32 probabilities, 9 bytes per row, files of 10^7 "
         "rows. Every line is a process of its own; time is that of the pass, without imports and "
-        "the loading of kernels; memory is the peak of the whole process. The machine was shared with "
-        "other work: where it had to wait, seconds exceed processor seconds.",
+        "the loading of kernels; memory is the peak of the whole process. The machine "
+        "was shared with other work: where it had to wait, seconds exceed processor seconds.",
         "",
         "| Pass | threads | seconds | processor seconds | 10^6 rows / s | peak memory, MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -96,10 +96,10 @@ def cost_table() -> list[str]:
     lines = [
         "## Cost of each estimator",
         "",
-        "Processor seconds per 10^6 units (rows, images, agents, judgements) of the examples of the test "
-        "suite, two models, without resampling: `fit` on arrays, and `partial` where there is a "
-        "state; extrapolated from the number of units of the third column. The state is the "
-        "bounded one where there are several kinds. One run each.",
+        "Processor seconds per 10^6 units (rows, images, agents, judgements) of the examples of "
+        "the test suite, two models, without resampling: `fit` on arrays, and `partial` where "
+        "there is a state; extrapolated from the number of units of the third column. The state "
+        "is the bounded one where there are several kinds. One run each.",
         "",
         "| Estimator | unit | units timed | fit, s | partial, s | bytes of the state |",
         "| --- | --- | ---: | ---: | ---: | ---: |",

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.data.batches import lazy_table, read_batches
+from evalstats.data.batches import SplitUnitError, lazy_table, read_batches
 from evalstats.data.columns import Columns
 from evalstats.data.frames import named_columns
 from evalstats.data.merge_tree import MergeTree
@@ -140,6 +140,20 @@ class MergeableEstimator(Estimator):
         """Whether the state of `n` rows is so much smaller than they that it is worth keeping."""
         return True
 
+    def _state_columns(
+        self, arguments: Mapping[str, object], data: object, sample_weight: object
+    ) -> Columns:
+        """Columns that are summarised: validated ones, where parts can be validated alone."""
+        return self._columns(arguments, data=data, sample_weight=sample_weight)
+
+    def _state_serves(self, arguments: Mapping[str, object]) -> bool:  # noqa: ARG002
+        """Whether the state gives the estimate of ``fit`` for role arguments like these."""
+        return True
+
+    def _whole_column(self, arguments: Mapping[str, object]) -> str | None:  # noqa: ARG002
+        """Column whose runs of equal values must lie in one part."""
+        return None
+
     def _summary_key(self, options: dict[str, Any]) -> str:
         """Equal for estimators whose states of the same rows are equal."""
         return self._definition(options)
@@ -170,7 +184,7 @@ class MergeableEstimator(Estimator):
         options = None
         if data is not None and by is None and self.nan_policy == "raise":
             self._check_params()
-            options = self._fit_state()
+            options = self._fit_state() if self._state_serves(arguments) else None
         table = None if options is None else lazy_table(data)
         if table is None or options is None or (cluster is not None and not self._keeps_clusters):
             return super()._fit(arguments, **shared)
@@ -178,7 +192,8 @@ class MergeableEstimator(Estimator):
         if not set(wanted) <= set(table.collect_schema().names()):
             # The message says which argument names a column that is not there.
             return super()._fit(arguments, **shared)
-        batches = read_batches(table, wanted)
+        whole = self._whole_column(arguments)
+        batches = read_batches(table, wanted, whole=whole)
         first, second = next(batches, None), next(batches, None)
         if first is None or second is None:
             return super()._fit(arguments, **{**shared, "data": data if first is None else first})
@@ -188,11 +203,20 @@ class MergeableEstimator(Estimator):
         tree = MergeTree(self.merge)
         for batch in chain([first, second], batches):
             state = self.partial(data=batch, **given, **options)
-            if not self._state_pays(state, batch.height):
+            pays = self._state_pays(state, batch.height)
+            if pays:
+                try:
+                    tree.push(state)
+                except SplitUnitError:
+                    pays = False
+            if not pays:
                 del first, second, tree, batch, state
                 return super()._fit(arguments, **shared)
-            tree.push(state)
-        self.finalize(tree.result())
+        try:
+            merged = tree.result()
+        except SplitUnitError:
+            return super()._fit(arguments, **shared)
+        self.finalize(merged)
         self._rows_of_fit = partial(self._columns, arguments, **shared)
         return self
 
@@ -233,7 +257,7 @@ class MergeableEstimator(Estimator):
         names = [role.name for role in self.roles]
         arguments: dict[str, object] = dict(zip(names, roles, strict=False))
         arguments.update({name: options.pop(name) for name in names if name in options})
-        columns = self._columns(arguments, data=data, sample_weight=sample_weight)
+        columns = self._state_columns(arguments, data, sample_weight)
         table = self._summarise(columns, options)
         return State(self._definition(options), table)
 

@@ -81,6 +81,16 @@ class Summary:
         wanted = [*self.roles, *self.shared.values()]
         return named_columns([*wanted, *(value for own in self.named for value in own.values())])
 
+    def whole(self) -> str | None:
+        """Column of units that batches must not cut."""
+        for estimator, named in zip(self.estimators, self.named, strict=True):
+            names = [role.name for role in estimator._active_roles()]
+            given = dict(zip(names, self.roles, strict=False)) | named
+            column = estimator._whole_column(given)
+            if column is not None:
+                return column
+        return None
+
     def partial(self, data: object) -> States:
         """States of one batch, one for each distinct kind."""
         return [
@@ -181,7 +191,7 @@ def fit(
     single = isinstance(estimators, Estimator)
     chosen = [estimators] if single else list(estimators)
     summary = summary_of(chosen, roles, named, sample_weight, cluster, state)
-    batches = frames_of(data, summary.columns(), require_rows(batch_rows))
+    batches = frames_of(data, summary, require_rows(batch_rows))
     summary.finalize(reduced(summary, batches, n_jobs))
     return chosen[0] if single else chosen
 
@@ -229,17 +239,18 @@ def summary_of(
     return Summary(mergeable, roles, named, shared, state)
 
 
-def frames_of(data: object, columns: list[str], rows: int | None) -> Iterator[object]:
+def frames_of(data: object, summary: Summary, rows: int | None) -> Iterator[object]:
     """Batches of each file or of a table, or the given frames."""
+    columns, whole = summary.columns(), summary.whole()
     if isinstance(data, str | PathLike):
         return chain.from_iterable(
-            read_batches(scan_table(path), columns, rows) for path in matching_files(data)
+            read_batches(scan_table(path), columns, rows, whole) for path in matching_files(data)
         )
     if isinstance(data, pl.DataFrame):
         data = data.lazy()
     table = lazy_table(data)
     if table is not None:
-        return iter(read_batches(table, columns, rows))
+        return iter(read_batches(table, columns, rows, whole))
     if hasattr(data, "__arrow_c_stream__") or not isinstance(data, Iterable):
         return iter([data])
     return iter(data)

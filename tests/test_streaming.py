@@ -220,6 +220,86 @@ def test_trajectories_stream(small_batches):
     assert_same(streaming.fit(es.AMD(), *roles, data=parts, state="sums").estimate_, expected)
 
 
+@pytest.mark.parametrize("weight", [None, "w"])
+@pytest.mark.parametrize("kind", ["concatenated", "joint", "marginal"])
+@pytest.mark.parametrize("version", ["unbiased", "biased"])
+def test_fairness_in_cells_streams(kind, version, weight, small_batches):
+    rng = np.random.default_rng(4)
+    n = 900
+    sex, region = rng.integers(0, 2, n), rng.integers(0, 3, n)
+    frame = pl.DataFrame(
+        {
+            "score": sex + rng.integers(0, 3, n),
+            "other": region + rng.integers(0, 2, n),
+            "sex": sex,
+            "region": np.array(["north", "south", "west"])[region],
+            "w": rng.integers(0, 3, n).astype(float),
+        }
+    )
+    estimator = es.DistanceCovariance(kind=kind, estimator=version)
+    roles = (["score", "other"], ["sex", "region"])
+    expected = estimator.fit(*roles, data=frame, sample_weight=weight).estimate_
+    parts = [frame[:500], frame[500:510], frame[510:]]
+    found = streaming.fit(estimator, *roles, data=parts, sample_weight=weight)
+    assert_same(found.estimate_, expected)
+    lazy = frame.lazy()
+    estimator = es.DistanceCovariance(kind=kind, estimator=version)
+    estimator._state_pays = lambda *_: True
+    assert_same(estimator.fit(*roles, data=lazy, sample_weight=weight).estimate_, expected)
+    assert hasattr(estimator, "_rows_of_fit")
+
+
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_win_rates_stream(weight, small_batches):
+    rng = np.random.default_rng(6)
+    frame = pl.DataFrame(
+        {**{name: 1 + rng.random(500) for name in "abc"}, "w": rng.integers(0, 3, 500) / 2}
+    )
+    roles = (["a", "b", "c"],)
+    expected = es.WinRate().fit(*roles, data=frame, sample_weight=weight).estimate_
+    found = es.WinRate().fit(*roles, data=frame.lazy(), sample_weight=weight)
+    assert hasattr(found, "_rows_of_fit")
+    assert_same(found.estimate_, expected)
+    long = frame.with_row_index("item").unpivot(["a", "b", "c"], index="item")
+    whole = es.WinRate().fit("value", "variable", "item", data=long).estimate_
+    again = es.WinRate().fit("value", "variable", "item", data=long.lazy()).estimate_
+    assert again.covariance.tobytes() == whole.covariance.tobytes()
+    with pytest.raises(es.InputError, match="item= may name an instruction in several parts"):
+        streaming.fit(es.WinRate(), "value", "variable", "item", data=long)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_units_of_a_discontinuity_stay_whole(shuffled, small_batches):
+    rng = np.random.default_rng(8)
+    units = rng.permutation(300)
+    draws = rng.integers(3, 9, 300)
+    unit = np.repeat(units, draws)
+    running = rng.uniform(-1, 1, 300)[unit]
+    outcome = running + (running >= 0) + rng.normal(size=len(unit))
+    frame = pl.DataFrame({"x": running, "y": outcome, "z": outcome**2, "unit": unit})
+    if shuffled:
+        frame = frame.sample(fraction=1.0, shuffle=True, seed=0)
+    estimator = es.DistributionRDD(quantiles=[0.25, 0.5])
+    roles = ("x", ["y", "z"], "unit")
+    expected = estimator.fit(*roles, data=frame).estimate_
+    found = es.DistributionRDD(quantiles=[0.25, 0.5]).fit(*roles, data=frame.lazy())
+    assert hasattr(found, "_rows_of_fit") == (not shuffled)
+    assert_same(found.estimate_, expected)
+    if shuffled:
+        with pytest.raises(es.InputError, match="is in several parts: keep the draws"):
+            streaming.fit(es.DistributionRDD(), *roles, data=frame, batch_rows=200)
+    else:
+        assert len(found.binned_quantiles()) > 0
+
+
+def test_runs_are_never_cut():
+    values = [1] * 5 + [2] * 3 + [3] * 20 + [4] * 2 + [5]
+    frame = pl.DataFrame({"u": values})
+    parts = list(read_batches(frame.lazy(), ["u"], 6, "u"))
+    assert pl.concat(parts).equals(frame)
+    assert [sorted(set(part["u"])) for part in parts] == [[1], [2], [3], [4, 5]]
+
+
 def test_refusals(table):
     with pytest.raises(es.InputError, match="ReliabilityDiagram has no mergeable state"):
         streaming.fit([es.AUROC(), es.ReliabilityDiagram()], "y", "a", data=table)

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
+from evalstats.data.counted_rows import FEW_DISTINCT
 from evalstats.data.state import State
 from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands
 from evalstats.discrimination.ranked import Component, Prepared, RankingEstimator
@@ -29,8 +30,6 @@ from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
 
 Array = NDArray[np.float64]
-# An exact state of more distinct rows than this share of all rows is not worth its memory.
-FEW_DISTINCT = 8
 
 
 class MergeableRanking(RankingEstimator, MergeableEstimator):

@@ -11,8 +11,9 @@ from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
 from evalstats.data.validation import finite_scores
 from evalstats.errors import InputError
-from evalstats.estimator import Diagnosis, Estimator
+from evalstats.estimator import Diagnosis
 from evalstats.fairness.audit import Audit, Kind, audit_of, geometry_of_columns, rankings_of
+from evalstats.fairness.counted_state import CountedRowsEstimator
 from evalstats.fairness.encoding import Attribute, Encoding, Types, encode
 from evalstats.fairness.functions import (
     Version,
@@ -34,7 +35,7 @@ Array = NDArray[np.float64]
 NEAR_NULL = 0.05
 
 
-class DistanceCovariance(Estimator):
+class DistanceCovariance(CountedRowsEstimator):
     """Squared distance covariance of predictions and protected attributes, 0 for parity.
 
     Demographic parity asks that the prediction is independent of all protected attributes jointly.
@@ -113,8 +114,6 @@ class DistanceCovariance(Estimator):
         "number: it corrects for the number of rows; the biased one has its own test",
         "analytic": "the unbiased statistic takes the influence of the biased one, which it "
         "differs from by O(1/n); that of the biased one is tested against its derivative",
-        "merge": "pairs of rows from two parts need the rows of both: there is no exact state "
-        "shorter than the data",
     }
 
     def __init__(
