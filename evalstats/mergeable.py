@@ -24,6 +24,7 @@ from evalstats.results.method_text import methods_sentence
 
 Array = NDArray[np.float64]
 
+NOT_JOINT = "from a merged state: no covariances between models"
 CONFIDENCE_PARAMETERS = ("inference", "level", "nan_policy")
 
 
@@ -93,7 +94,7 @@ class MergeableEstimator(Estimator):
             warn(code, message, stacklevel=4)
         joint = isinstance(method, NoInference) or not bool(np.isnan(covariance[0, 1:]).any())
         if not joint:
-            notes.append("from a merged state: no covariances between models")
+            notes.append(NOT_JOINT)
         return Estimate(
             name=self.metric,
             unit=self.unit,
@@ -145,6 +146,14 @@ class MergeableEstimator(Estimator):
     ) -> Columns:
         """Columns that are summarised: validated ones, where parts can be validated alone."""
         return self._columns(arguments, data=data, sample_weight=sample_weight)
+
+    def _second_pass(self, state: State) -> Callable[[Columns], Array] | None:  # noqa: ARG002
+        """Sums over the rows of a batch that complete what a state lacks; None if nothing does."""
+        return None
+
+    def _with_second_pass(self, estimate: Estimate, total: Array) -> Estimate:  # noqa: ARG002
+        """Estimate completed by the sums of a second pass."""
+        return estimate
 
     def _state_serves(self, arguments: Mapping[str, object]) -> bool:  # noqa: ARG002
         """Whether the state gives the estimate of ``fit`` for role arguments like these."""

@@ -79,9 +79,11 @@ def assert_same_bits(found, expected):
 
 @pytest.mark.parametrize("state", ["exact", "binned"])
 def test_partitions_give_the_bits_of_a_stream(client, frames, state):
-    expected = streaming.fit(estimators(), *ROLES, data=frames, sample_weight="w", state=state)
+    options = {"sample_weight": "w", "state": state, "second_pass": state == "binned"}
+    expected = streaming.fit(estimators(), *ROLES, data=frames, **options)
     delayed = [dask.delayed(frame) for frame in frames]
-    found = fit(estimators(), delayed, *ROLES, sample_weight="w", state=state, client=client)
+    found = fit(estimators(), delayed, *ROLES, client=client, **options)
+    assert np.isfinite(found[0].estimate_.covariance).all()
     assert_same_bits(found, expected)
 
 

@@ -155,6 +155,28 @@ def test_bounded_states_carry_their_bounds(table):
     assert "no covariances between models" in estimate.notes[-1]
 
 
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_a_second_pass_gives_binned_rankings_their_covariances(table, weight):
+    # Scores of few bits are their own bins, so that nothing is lost by binning.
+    rounded = table.with_columns((pl.col("a", "b", "c") * 16).round() / 16)
+    estimators = [es.AUROC(), es.AUPRC(), es.AUPRC(sampling="stratified"), es.BrierScore()]
+    roles = ("y", ["a", "b", "c"])
+    streaming.fit(
+        estimators,
+        *roles,
+        data=rounded,
+        sample_weight=weight,
+        state="binned",
+        batch_rows=90,
+        second_pass=True,
+    )
+    for own in estimators:
+        expected = own.__class__(**own.get_params()).fit(*roles, data=rounded, sample_weight=weight)
+        assert_same(own.estimate_, expected.estimate_)
+    with pytest.raises(es.InputError, match="second_pass=True reads the data twice"):
+        streaming.fit(es.AUROC(), *roles, data=iter([table]), second_pass=True)
+
+
 def test_many_distinct_scores_are_collected(small_batches):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"y": rng.integers(0, 2, 400), "p": rng.random(400)})
