@@ -40,6 +40,7 @@ from evalstats.detection.records import GroundTruth as GroundTruth
 from evalstats.detection.score_calibration import calibrate_scores as calibrate_scores
 from evalstats.detection.streaming import DetectionStream as DetectionStream
 from evalstats.discontinuity.rdd import DistributionRDD as DistributionRDD
+from evalstats.discontinuity.scalar import regression_discontinuity as regression_discontinuity
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC
@@ -72,6 +73,8 @@ from evalstats.results.citations import citations as citations
 from evalstats.results.estimate import Estimate as Estimate
 from evalstats.results.model_ranks import ModelRanks as ModelRanks
 from evalstats.results.model_ranks import rank_models as rank_models
+from evalstats.study.result import StudyResult as StudyResult
+from evalstats.study.study import Study as Study
 from evalstats.trajectory.amd import AMD as AMD
 from evalstats.trajectory.amd import amd_amv as amd_amv
 from evalstats.trajectory.amv import AMV as AMV

@@ -39,6 +39,8 @@ VERBS: dict[str, Verb] = {
     "demo": Verb(
         "report.demo:demo", "Evaluate every method on real or generated data and write a report."
     ),
+    "run": Verb("study.command:run", "Run a study file: tables, figures and report of a paper."),
+    "init": Verb("study.command:init", "Write a commented study file to start from."),
     "auroc": Verb("discrimination.auroc:AUROC", "Area under the ROC curve."),
     "auprc": Verb("discrimination.auprc:AUPRC", "Area under the precision-recall curve."),
     "mistakes": Verb(

@@ -25,6 +25,7 @@ from evalstats.inference.methods import (
     Inference,
     InferenceOption,
     NoInference,
+    automatically_seeded,
     require_inference,
 )
 from evalstats.inference.problem import Part, Problem, SamplingDistribution
@@ -311,7 +312,9 @@ class Estimator(Configured, ABC):
         groups = _group_rows(columns)
         samples = [columns if rows is None else columns.take(rows) for rows in groups]
         prepared = [self._prepare(sample) for sample in samples]
-        method = self._default_inference(columns) if self.inference == "auto" else self.inference
+        method = self.inference
+        if method == "auto":
+            method = automatically_seeded(self._default_inference(columns))
         problem = self._problem(columns, groups, samples, prepared, method)
         values = np.split(problem.value, len(problem.parts))
         for sample, item, value in zip(samples, prepared, values, strict=True):

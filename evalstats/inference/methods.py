@@ -1,7 +1,9 @@
 """The ``inference=`` argument: small immutable configuration objects."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -164,6 +166,26 @@ def require_inference(inference: object) -> None:
         f"inference={inference!r}: pass 'auto', Analytic(), Bootstrap(...), Jackknife() or "
         "NoInference()"
     )
+
+
+_automatic_seed: ContextVar[int] = ContextVar("evalstats_automatic_seed", default=0)
+
+
+@contextmanager
+def automatic_inference_seeded(seed: int) -> Iterator[None]:
+    """Seed the resampling that ``inference="auto"`` chooses inside the block; 0 elsewhere."""
+    token = _automatic_seed.set(seed)
+    try:
+        yield
+    finally:
+        _automatic_seed.reset(token)
+
+
+def automatically_seeded(inference: Inference) -> Inference:
+    """The inference that an estimator chose itself, with the seed of the surrounding block."""
+    if isinstance(inference, Bootstrap) and inference.rng == 0:
+        return replace(inference, rng=_automatic_seed.get())
+    return inference
 
 
 def random_key(rng: RandomSource) -> tuple[int, int]:

@@ -59,26 +59,60 @@ def write_report(
     InputError
         If the folder cannot be written to, a format is unknown, or jinja2 is not installed.
     """
-    _check_formats("table", table_formats, TABLE_WRITERS)
     drawn = [s.drawn((*SCREEN_FORMS, *figure_formats)) for s in _named(sections)]
     page = render_page(title, lead, drawn, manifest=manifest)
+    write_exports(folder, drawn, table_formats, figure_formats)
+    write_atomically(folder / "references.bib", _bibtex(drawn) + "\n")
+    write_atomically(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def write_exports(
+    folder: Path,
+    sections: Sequence[Section],
+    table_formats: Sequence[str],
+    figure_formats: Sequence[str],
+) -> list[Path]:
+    """Write ``tables/*`` and ``figures/*`` into `folder`, without a page.
+
+    Parameters
+    ----------
+    folder : Path
+        Created when missing; files of the same names are replaced.
+    sections : sequence of Section
+        What to write.
+    table_formats, figure_formats : sequence of str
+        Which files to write of every table and figure.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to, or a format is unknown.
+    """
+    _check_formats("table", table_formats, TABLE_WRITERS)
     tables, figures = folder / "tables", folder / "figures"
     try:
         for directory in (tables, figures):
             directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot create {str(folder)!r}: {error.strerror}") from error
-    for section in drawn:
+    contents: dict[Path, str | bytes] = {}
+    for section in _named(sections):
         for table in section.tables:
             for form in table_formats:
-                write_atomically(tables / f"{table.name}.{form}", TABLE_WRITERS[form](table))
+                contents[tables / f"{table.name}.{form}"] = TABLE_WRITERS[form](table)
         for figure in section.figures:
             images = figure.drawn(figure_formats)
             for form in figure_formats:
-                write_atomically(figures / f"{figure.name}.{form}", images.forms[form])
-    write_atomically(folder / "references.bib", _bibtex(drawn) + "\n")
-    write_atomically(folder / "report.html", page)
-    return folder / "report.html"
+                contents[figures / f"{figure.name}.{form}"] = images.forms[form]
+    for path, content in contents.items():
+        write_atomically(path, content)
+    return list(contents)
 
 
 def render_page(

@@ -41,7 +41,7 @@ def contrast(estimate: "Estimate", matrix: Array, labels: Sequence[str]) -> "Est
     variance = np.diag(covariance).copy()
     scale = (matrix**2 * np.where(used, np.diag(estimate.covariance), 0.0)).sum(axis=1)
     variance[variance <= ZERO_VARIANCE_SHARE * scale] = 0.0
-    replicates = None if estimate.replicates is None else estimate.replicates @ matrix.T
+    replicates = None if estimate.replicates is None else _combined(estimate.replicates, matrix)
     resampled = set(get_args(BootstrapInterval))
     kind = estimate.interval[0] if estimate.interval[0] in resampled else "wald"
     if estimate.interval[0] == "confidence_curve" and replicates is not None:
@@ -65,6 +65,17 @@ def contrast(estimate: "Estimate", matrix: Array, labels: Sequence[str]) -> "Est
         support=support,
         higher_is_better=None,
     )
+
+
+def _combined(values: Array, matrix: Array) -> Array:
+    """Rows of `values` combined by `matrix`, undefined exactly where an undefined one enters."""
+    defined = np.isfinite(values)
+    if bool(defined.all()):
+        return values @ matrix.T
+    # A term that does not enter must not spread its NaN through 0 * NaN.
+    combined = np.where(defined, values, 0.0) @ matrix.T
+    enters = (matrix != 0).astype(np.float64)
+    return np.where((~defined).astype(np.float64) @ enters.T > 0, np.nan, combined)
 
 
 def _contrast_covariance(covariance: Array, matrix: Array, used: NDArray[np.bool_]) -> Array:
@@ -104,20 +115,21 @@ def _contrast_support(
     support: dict[str, Array] = {}
     for name in ("bias", "replicate_truth"):
         if name in estimate.support:
-            support[name] = matrix @ estimate.support[name]
+            support[name] = _combined(estimate.support[name][np.newaxis], matrix)[0]
     if kind == "expanded" and "n_positive" in estimate.support:
         units = np.where(matrix != 0, estimate.support["n_positive"], np.inf)
         support["n_positive"] = units.min(axis=1)
     if kind == "studentized":
-        blocks = estimate.support["replicate_covariance"]
+        blocks = np.nan_to_num(estimate.support["replicate_covariance"])
         support["replicate_covariance"] = np.einsum("ia,bac,jc->bij", matrix, blocks, matrix)
     if kind == "bca":
         if "skewness" not in estimate.support:
             return support, "basic"
-        third = np.einsum(
-            "abc,ia,ib,ic->i", estimate.support["skewness"], matrix, matrix, matrix, optimize=True
-        )
-        spread = np.einsum("ab,ia,ib->i", _second_moments(estimate), matrix, matrix)
+        # Of terms that do not enter; those that do make the replicates undefined as well.
+        skewness = np.nan_to_num(estimate.support["skewness"])
+        third = np.einsum("abc,ia,ib,ic->i", skewness, matrix, matrix, matrix, optimize=True)
+        moments = np.nan_to_num(_second_moments(estimate))
+        spread = np.einsum("ab,ia,ib->i", moments, matrix, matrix)
         with np.errstate(divide="ignore", invalid="ignore"):
             speed = third / (6.0 * spread**1.5)
         support["acceleration"] = np.where(spread > 0, speed, 0.0)
@@ -287,7 +299,10 @@ def _replicate_p_values(differences: "Estimate", alternative: str) -> Array:
         exceed = strays >= differences.value - slack
     else:
         exceed = strays <= differences.value + slack
-    return np.asarray((1.0 + exceed.sum(axis=0)) / (len(strays) + 1.0))
+    # Comparisons with NaN are false: an undefined replicate is no evidence of a difference.
+    n_defined = np.isfinite(strays).sum(axis=0)
+    p_value = (1.0 + exceed.sum(axis=0)) / (n_defined + 1.0)
+    return np.where((n_defined > 0) & np.isfinite(differences.value), p_value, np.nan)
 
 
 def test_against(

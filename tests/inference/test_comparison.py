@@ -254,3 +254,69 @@ def test_nothing_to_compare():
     )
     with pytest.raises(es.InputError, match="did you mean 'resnet'"):
         near.compare("resnets")
+
+
+@pytest.mark.parametrize("kind", ["percentile", "basic", "bias_corrected", "bca"])
+def test_an_undefined_term_leaves_the_other_comparisons_alone(kind, rng):
+    """Average precision of large objects may be undefined where that of all objects is not."""
+    drawn = rng.multivariate_normal(VALUE[:3], COVARIANCE[:3, :3], 400)
+
+    def made(k, blank):
+        value, replicates = np.append(VALUE[:k], np.full(blank, np.nan)), drawn[:, :k]
+        covariance = np.full((k + blank, k + blank), np.nan)
+        covariance[:k, :k] = COVARIANCE[:k, :k]
+        skewness = np.full((k + blank,) * 3, np.nan)
+        skewness[:k, :k, :k] = 1e-7
+        support = {
+            "bias": value - np.nan_to_num(value) + 0.001,
+            "skewness": skewness,
+            "influence_covariance": covariance,
+        }
+        columns = [replicates, np.full((400, blank), np.nan)]
+        options = {"replicates": np.hstack(columns), "support": support}
+        return estimate(value, covariance, interval=(kind,) * (k + blank), **options)
+
+    expected = made(3, 0).compare("a")
+    found = made(3, 1).compare("a")
+    numbers = ["estimate", "standard_error", "ci_low", "ci_high", "p_value"]
+    np.testing.assert_allclose(found[numbers][:2], expected[numbers], rtol=1e-12)
+    assert np.isnan(found[numbers][2].to_numpy()).all()
+
+
+def test_undefined_replicates_are_no_evidence():
+    replicates = np.tile([0.5, 0.5], (99, 1))
+    replicates[:50] = np.nan
+    options = {"replicates": replicates, "interval": ("percentile",) * 2}
+    table = estimate([0.5, 0.5], np.eye(2) / 100, **options).compare()
+    assert table["p_value"].to_list() == [1.0]
+
+
+@pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
+def test_a_detector_does_not_differ_from_itself():
+    """Two equal result files of images without large objects: no size class may show a test."""
+    truth = {
+        "images": [{"id": i, "width": 100, "height": 100} for i in range(12)],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [
+            {
+                "id": i,
+                "image_id": i,
+                "category_id": 1,
+                "bbox": [5, 5, 20, 20],
+                "area": 400,
+                "iscrowd": 0,
+            }
+            for i in range(12)
+        ],
+    }
+    found = [
+        {"image_id": i, "category_id": 1, "bbox": [5 + i % 4, 5, 20, 20], "score": 0.5 + i / 100}
+        for i in range(12)
+    ]
+    inference = es.Bootstrap(50, rng=0)
+    fitted = es.AveragePrecision(inference=inference).fit(truth, {"a": found, "b": found})
+    table = fitted.estimate_.compare()
+    undefined = table["estimate"].is_nan()
+    assert 0 < undefined.sum() < table.height
+    assert set(table.filter(~undefined)["p_value"]) == {1.0}
+    assert table.filter(undefined)["p_value"].is_nan().all()
