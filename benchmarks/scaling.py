@@ -116,20 +116,23 @@ def cost_table() -> list[str]:
     return [*lines, ""]
 
 
-def main(rows: int = ROWS, page: Path | None = PAGE) -> None:
-    """Measure everything and write the page, or print it."""
+def page_of(*tables: list[str]) -> str:
+    """The whole page."""
     lines = [
         "# Measurements at scale",
         "",
-        *stream_table(rows),
-        *trajectory_table(),
-        *cost_table(),
+        *(line for table in tables for line in table),
         f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}; {joblib.cpu_count()} processors; "
         f"evalstats {es.__version__}, numpy {np.__version__}, polars {pl.__version__}, Python "
         f"{platform.python_version()}; made by `python -m benchmarks.scaling`.",
         "",
     ]
-    text = "\n".join(lines)
+    return "\n".join(lines)
+
+
+def main(rows: int = ROWS, page: Path | None = PAGE) -> None:
+    """Measure everything and write the page, or print it."""
+    text = page_of(stream_table(rows), trajectory_table(), cost_table())
     if page is None:
         sys.stdout.write(text)
     else:

@@ -123,6 +123,22 @@ def test_one_pass_for_several(table, tmp_path):
         assert own.estimate_.covariance.tobytes() == other.estimate_.covariance.tobytes()
 
 
+@pytest.mark.parametrize("weight", [None, "w"])
+@pytest.mark.parametrize("norm", [1, 2, "max"])
+def test_intervals_by_test_inversion_need_no_rows(table, norm, weight):
+    estimator = es.CalibrationError(norm=norm, n_bins=8)
+    roles = ("y", ["a", "b"])
+    expected = estimator.fit(*roles, data=table, sample_weight=weight).estimate_
+    found = streaming.fit(
+        estimator, *roles, data=table, sample_weight=weight, batch_rows=111
+    ).estimate_
+    np.testing.assert_allclose(found.value, expected.value, rtol=1e-12)
+    for own, other in zip(found.confidence_interval(), expected.confidence_interval(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-8, atol=1e-12)
+    assert found.inference == "test inversion; differences: analytic"
+    assert "test inversion" in found.methods()
+
+
 def test_roles_by_name(table):
     chosen = [es.AUROC(), es.BrierScore()]
     streaming.fit(chosen, data=table, y_true="y", y_score="a", y_prob="b")
