@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, ClassVar, Self
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.data.batches import SplitUnitError, lazy_table, read_batches
+from evalstats.data.batches import UnlikePartsError, lazy_table, read_batches
 from evalstats.data.columns import Columns
 from evalstats.data.frames import named_columns
 from evalstats.data.merge_tree import MergeTree
@@ -209,25 +209,46 @@ class MergeableEstimator(Estimator):
         given = {name: value for name, value in arguments.items() if value is not None}
         given |= {} if sample_weight is None else {"sample_weight": sample_weight}
         given |= {} if cluster is None else {"cluster": cluster}
-        tree = MergeTree(self.merge)
-        for batch in chain([first, second], batches):
-            state = self.partial(data=batch, **given, **options)
-            pays = self._state_pays(state, batch.height)
-            if pays:
-                try:
-                    tree.push(state)
-                except SplitUnitError:
-                    pays = False
-            if not pays:
-                del first, second, tree, batch, state
-                return super()._fit(arguments, **shared)
         try:
-            merged = tree.result()
-        except SplitUnitError:
+            state = self._streamed(chain([first, second], batches), given, options)
+        except UnlikePartsError:
             return super()._fit(arguments, **shared)
-        self.finalize(merged)
+        self.finalize(state)
         self._rows_of_fit = partial(self._columns, arguments, **shared)
         return self
+
+    def _streamed(
+        self, batches: Iterator[Any], given: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> State:
+        """State of all batches.
+
+        Raises
+        ------
+        UnlikePartsError
+            If all rows are needed at once, or the state is hardly shorter than they.
+        InputError
+            If a batch cannot be used; the message says where it starts.
+        """
+        tree = MergeTree(self.merge)
+        start = 0
+        for batch in batches:
+            try:
+                state = self.partial(data=batch, **given, **options)
+            except InputError as error:
+                if self._labels_are_chosen:
+                    raise UnlikePartsError("a part may lack a label") from error
+                raise InputError(f"in the batch from row {start} on: {error}") from error
+            if not self._state_pays(state, batch.height):
+                raise UnlikePartsError("nearly all rows are distinct")
+            tree.push(state)
+            start += batch.height
+        return tree.result()
+
+    @property
+    def _labels_are_chosen(self) -> bool:
+        """Whether the meaning of a label depends on which others there are."""
+        several = getattr(self, "target", "positive") != "positive"
+        return several or getattr(self, "pos_label", None) is not None
 
     def _fitted_columns(self) -> Columns:
         if not hasattr(self, "_columns_seen") and hasattr(self, "_rows_of_fit"):
@@ -268,7 +289,7 @@ class MergeableEstimator(Estimator):
         arguments.update({name: options.pop(name) for name in names if name in options})
         columns = self._state_columns(arguments, data, sample_weight)
         table = self._summarise(columns, options)
-        return State(self._definition(options), table)
+        return State(self._definition(options, columns), table)
 
     def merge(self, *states: State) -> State:
         """Combine the summaries of several parts.
@@ -292,9 +313,10 @@ class MergeableEstimator(Estimator):
             raise InputError("merge needs at least one state")
         for position, state in enumerate(states):
             if state.definition != states[0].definition:
-                raise InputError(
+                raise UnlikePartsError(
                     f"state {position} was built as {state.definition}, the first one as "
-                    f"{states[0].definition}: merge states of one definition only"
+                    f"{states[0].definition}: merge states of one definition only (classes that "
+                    "differ because a part lacks one: pass labels=)"
                 )
         return State(states[0].definition, self._merge([state.table for state in states]))
 
@@ -336,6 +358,9 @@ class MergeableEstimator(Estimator):
             if name not in CONFIDENCE_PARAMETERS
         }
 
-    def _definition(self, options: dict[str, Any]) -> str:
-        described = {"parameters": self._parameters(), "options": options}
+    def _definition(self, options: dict[str, Any], columns: Columns | None = None) -> str:
+        described: dict[str, Any] = {"parameters": self._parameters(), "options": options}
+        classes = None if columns is None else columns.extra.get("classes")
+        if classes is not None:
+            described["classes"] = [repr(label) for label in classes]
         return f"{type(self).__name__}:{json.dumps(described, sort_keys=True)}"

@@ -225,6 +225,30 @@ def test_what_does_not_merge_is_collected(table, kind, small_batches):
     assert found.covariance.tobytes() == expected.covariance.tobytes()
 
 
+def test_labels_that_a_batch_lacks(small_batches):
+    rng = np.random.default_rng(9)
+    frame = pl.DataFrame({"y": np.sort(rng.integers(1, 4, 600)), "p": rng.random(600)})
+    shares = rng.dirichlet(np.ones(3), 600)
+    frame = frame.with_columns(**{f"p{code}": shares[:, code] for code in range(3)})
+    classes = ("y", ["p0", "p1", "p2"])
+    words = frame.with_columns(
+        word=pl.when(pl.col("y") > 2).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    )
+    for options in ({}, {"labels": [1, 2, 3]}):
+        estimator = es.BrierScore(target="multiclass", **options)
+        expected = estimator.fit(*classes, data=frame).estimate_
+        assert_same(estimator.fit(*classes, data=frame.lazy()).estimate_, expected)
+    with pytest.raises(es.InputError, match="pass labels="):
+        streaming.fit(es.BrierScore(target="multiclass"), *classes, data=frame, batch_rows=100)
+    expected = es.BrierScore(pos_label="yes").fit("word", "p", data=words).estimate_
+    found = es.BrierScore(pos_label="yes").fit("word", "p", data=words.lazy()).estimate_
+    assert_same(found, expected)
+    p = pl.when(pl.int_range(pl.len()) == 130).then(2.0).otherwise("p")
+    bad = frame.with_columns(p=p, y=pl.col("y") > 2)
+    with pytest.raises(es.InputError, match="in the batch from row 128 on: y_prob is 2 in row 2 "):
+        es.BrierScore().fit("y", "p", data=bad.lazy())
+
+
 def test_any_estimator_reads_files(table, tmp_path):
     for number in range(2):
         table[number * 300 : (number + 1) * 300].write_csv(tmp_path / f"{number}.csv")

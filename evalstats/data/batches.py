@@ -11,8 +11,8 @@ from evalstats.data.frames import unknown_column
 from evalstats.errors import InputError
 
 
-class SplitUnitError(InputError):
-    """A unit lies in several parts, although states need it as a whole."""
+class UnlikePartsError(InputError):
+    """Parts cannot be summarised one by one: a unit lies in several, or they were read unlike."""
 
 
 MOST_ROWS = 1 << 20

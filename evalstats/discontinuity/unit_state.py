@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from evalstats.data.batches import SplitUnitError
+from evalstats.data.batches import UnlikePartsError
 from evalstats.data.columns import Columns
 from evalstats.data.stored_columns import table_of_columns
 from evalstats.errors import InputError
@@ -25,7 +25,7 @@ def merged_units(tables: list[pl.DataFrame]) -> pl.DataFrame:
 
     Raises
     ------
-    SplitUnitError
+    UnlikePartsError
         If a unit is in several parts, whose quantiles say nothing about those of all its draws.
     """
     if any(table.columns != tables[0].columns for table in tables):
@@ -36,7 +36,7 @@ def merged_units(tables: list[pl.DataFrame]) -> pl.DataFrame:
     if UNIT in merged.columns:
         split = merged.filter(pl.col(UNIT).is_duplicated())
         if split.height:
-            raise SplitUnitError(
+            raise UnlikePartsError(
                 f"the unit {split[UNIT][0]!r} is in several parts: keep the draws of a unit "
                 "together, such as by sorting the file by unit"
             )
