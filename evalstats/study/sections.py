@@ -56,7 +56,7 @@ def _forests(result: StudyResult, file_of: dict[str, str]) -> list[Section]:
 
     figures = []
     for name, estimate in result.estimates.items():
-        frame = _by_group(estimate.to_frame())
+        frame = _for_readers(estimate.to_frame())
         if frame.height <= MOST_ROWS:
             caption = f"{name}: estimates with {100 * estimate.level:g}% intervals."
             figures.append(
@@ -87,7 +87,7 @@ def _metric(
         Table(
             file,
             name,
-            _by_group(estimate.to_frame()),
+            _for_readers(estimate.to_frame()),
             note="; ".join(note for note in estimate.notes if note not in warned),
             level=estimate.level,
             higher_is_better=estimate.higher_is_better,
@@ -168,9 +168,15 @@ def _families(result: StudyResult) -> list[Section]:
     ]
 
 
-def _by_group(frame: pl.DataFrame) -> pl.DataFrame:
-    """Models of one group stand together, to be compared."""
-    if "group" not in frame.columns:
-        return frame
+def _for_readers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Models of one metric and group stand together, to be compared."""
     first = [name for name in ("metric", "group") if name in frame.columns]
-    return frame.select(*first, pl.exclude(first))
+    ordered = frame.select(*first, pl.exclude(first))
+    if not first:
+        return ordered
+    # Metrics and groups keep their order, which is seldom that of the alphabet.
+    ranks = [
+        pl.col(name).replace_strict(list(dict.fromkeys(frame[name])), range(frame[name].n_unique()))
+        for name in first
+    ]
+    return ordered.sort(ranks, maintain_order=True)

@@ -187,7 +187,7 @@ def test_hostile_names_are_text_everywhere(scores, tmp_path):
     outside = [path for path in tmp_path.iterdir() if path.name != "out"]
     assert outside == []
     names = [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert all(re.fullmatch(r"[A-Za-z0-9.-]+", name) for name in names)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in names)
 
 
 def test_bibtex_has_every_key_of_the_methods(scores):
