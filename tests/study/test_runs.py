@@ -324,6 +324,22 @@ def test_interruption_is_status_130_and_leaves_whole_files(workers, folder):
     assert cached(es.Study("study.toml").run("out"))["AUROC"] is True
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the process table of Linux")
+def test_killed_worker_is_reported_and_the_rest_is_kept(folder):
+    run = started(folder, "--workers", "2")
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    for child in children:
+        if b"loky.process_executor" in Path(f"/proc/{child}/cmdline").read_bytes() or (
+            b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ):
+            os.kill(int(child), signal.SIGKILL)
+    _, err = run.communicate(timeout=400)
+    assert run.returncode == 2, err
+    assert "error: a worker process was killed" in err
+    assert half_written() == []
+    assert list(status().values()).count("cached") >= 2
+
+
 def test_failed_metric_does_not_take_the_others_with_it(study):
     text = STUDY + '\n[[metric]]\nestimator = "AUROC"\nname = "bad"\ny_score = ["text"]\n'
     (study / "study.toml").write_text(light(text))
