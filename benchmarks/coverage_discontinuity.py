@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "generated" / "coverage_discontinuity.md"
 REPLICATES = 1000
-SEED = 20_261_125
+SEED = 20_261_126
 LEVEL = 0.95
 N_DRAWS = 50
 B = 999
@@ -140,20 +140,24 @@ def run_cell(kind: Kind, n: int, method: Method, replicates: int) -> Array:
     means = rows.mean(axis=0)
     # R3D's windows are now and then nearly singular: medians would hide what that costs.
     means[5:7] = np.sqrt(means[5:7])
-    return np.asarray(means)
+    # Ratios have no moments, so a fuzzy design also needs what outliers do not decide.
+    typical = np.sqrt(np.median(rows[:, 5:7], axis=0))
+    return np.concatenate([means, typical])
 
 
 def _table(results: dict[tuple[Kind, int, Method], Array]) -> str:
     lines = [
         "| design | n | method | constant-width band | studentised band | pointwise | "
-        "nullity rejected | homogeneity rejected | RMSE | RMSE of R3D | ratio |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "nullity rejected | homogeneity rejected | RMSE | RMSE of R3D | ratio | "
+        "ratio of typical errors |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (kind, n, method), row in results.items():
-        wide, narrow, pointwise, null, same, ours, theirs, _ = row
+        wide, narrow, pointwise, null, same, ours, theirs, _, typical, usual = row
         lines.append(
             f"| {kind} | {n} | {method} | {wide:.3f} | {narrow:.3f} | {pointwise:.3f} | "
-            f"{null:.3f} | {same:.3f} | {ours:.3f} | {theirs:.3f} | {ours / theirs:.2f} |"
+            f"{null:.3f} | {same:.3f} | {ours:.3f} | {theirs:.3f} | {ours / theirs:.2f} | "
+            f"{typical / usual:.2f} |"
         )
     return "\n".join(lines)
 
@@ -181,7 +185,9 @@ bandwidths are selected anew in every study. RMSE is taken over all quantiles. S
 {_table(results)}
 
 The homogeneity test is also run under no effect at all. "RMSE of R3D" is that of
-`compat="r3d"` on the same samples, whose bandwidth suits running variables in [-1, 1] only.
+`compat="r3d"` on the same samples, whose bandwidth suits running variables in [-1, 1] only. The
+typical error is the median over the studies of the root mean squared error of one curve: a fuzzy
+effect is a ratio, so its RMSE rests on the few studies in which the first stage is near zero.
 """
 
 

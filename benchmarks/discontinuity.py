@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 UNITS, DRAWS, B = 500, 100, 999
 MANY_UNITS = 10**5
-SCALARS = 1000
+SCALARS = (10**3, 10**4, 10**5, 10**6)
 WINDOW = 0.5
 
 
@@ -76,20 +76,19 @@ def large_file() -> Contest:
     return Contest(ours=analyse)
 
 
-def conventional(y: Array, x: Array) -> float:
-    """Rdrobust's conventional estimate, which comes with its default standard errors."""
+def conventional(y: Array, x: Array, vce: str = "nn") -> float:
+    """Rdrobust's conventional estimate, with standard errors of all three of its rows."""
     from rdrobust import rdrobust
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitted = rdrobust(y, x, h=WINDOW, b=WINDOW, p=1)
+        fitted = rdrobust(y, x, h=WINDOW, b=WINDOW, p=1, vce=vce)
     return float(fitted.coef.iloc[0, 0])
 
 
-@benchmark("RD at a fixed bandwidth, one number per unit", peer="rdrobust", size=SCALARS, runs=15)
-def scalar() -> Contest:
-    """Estimate of order 1 with its standard error, through the public interface of both."""
-    x, draws = sample(SCALARS, 1)
+def scalar(n: int, vce: str) -> Contest:
+    """Contest of n units: estimate of order 1 with its error, through both public interfaces."""
+    x, draws = sample(n, 1)
     y = draws[:, 0]
     rdd = es.DistributionRDD(p=1, bandwidth=WINDOW)
 
@@ -98,19 +97,63 @@ def scalar() -> Contest:
             warnings.simplefilter("ignore")
             return float(rdd.fit(x, y).estimate_.value[0])
 
-    return Contest(ours=ours, theirs=lambda: conventional(y, x))
+    return Contest(ours=ours, theirs=lambda: conventional(y, x, vce))
+
+
+def register_plain(n: int, vce: str) -> None:
+    """Register one size of the plain function; the peer has no narrower call than its own."""
+
+    @benchmark(
+        "RD at a fixed bandwidth, one number per unit, plain function",
+        peer=f"rdrobust, vce={vce}",
+        size=n,
+        min_ratio=20.0,
+        runs=31,
+        peer_runs=5,
+    )
+    def contest() -> Contest:
+        x, draws = sample(n, 1)
+        y = draws[:, 0]
+        return Contest(
+            ours=lambda: es.regression_discontinuity(x, y, bandwidth=WINDOW, p=1)[0],
+            theirs=lambda: conventional(y, x, vce),
+        )
+
+
+def register_scalar(n: int, vce: str) -> None:
+    """Register one size and one kind of the peer's standard errors."""
+    few = n < SCALARS[2]
+
+    @benchmark(
+        "RD at a fixed bandwidth, one number per unit",
+        peer=f"rdrobust, vce={vce}",
+        size=n,
+        runs=31 if few else 7,
+        peer_runs=15 if few else 3,
+    )
+    def contest() -> Contest:
+        return scalar(n, vce)
+
+
+# Ours has HC3 errors, so the peer is asked for them too; its default is nearest neighbours.
+for _size in SCALARS:
+    register_scalar(_size, "hc3")
+register_scalar(SCALARS[0], "nn")
+for _size in SCALARS:
+    register_plain(_size, "hc3")
+register_plain(SCALARS[0], "nn")
 
 
 @benchmark(
     "RD at a fixed bandwidth, 99 quantiles",
     peer="rdrobust per quantile (one of them x 99)",
-    size=SCALARS,
+    size=SCALARS[0],
     min_ratio=20.0,
     runs=15,
 )
 def quantiles() -> Contest:
     """All quantiles with their joint covariance, against one call for each."""
-    x, draws = sample(SCALARS, DRAWS)
+    x, draws = sample(SCALARS[0], DRAWS)
     grid = np.arange(1, 100) / 100
     rows = np.quantile(draws, grid, axis=1).T.copy()
     rdd = es.DistributionRDD(

@@ -85,6 +85,7 @@ _HOME = {
     "read_detections": "detection.files",
     "read_ground_truth": "detection.files",
     "recalibration_report": "calibration.report",
+    "regression_discontinuity": "discontinuity.scalar",
     "smooth_calibration_error": "calibration.smooth_error",
     "spiegelhalter_test": "calibration.forecast_tests",
     "unfairness": "fairness.divergence",

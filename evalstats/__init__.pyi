@@ -40,6 +40,7 @@ from evalstats.detection.records import GroundTruth as GroundTruth
 from evalstats.detection.score_calibration import calibrate_scores as calibrate_scores
 from evalstats.detection.streaming import DetectionStream as DetectionStream
 from evalstats.discontinuity.rdd import DistributionRDD as DistributionRDD
+from evalstats.discontinuity.scalar import regression_discontinuity as regression_discontinuity
 from evalstats.discrimination.auprc import AUPRC as AUPRC
 from evalstats.discrimination.auprc import auprc as auprc
 from evalstats.discrimination.auroc import AUROC as AUROC

@@ -242,6 +242,8 @@ def _matrix_array(argument: str, value: object) -> Resolved:
 
 
 def _frame_columns(value: object) -> dict[str, Resolved] | None:
+    if isinstance(value, np.ndarray):
+        return None
     import narwhals as nw
 
     native = nw.from_native(value, pass_through=True)

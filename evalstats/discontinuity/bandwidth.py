@@ -185,7 +185,8 @@ def _coefficient(
 def _limits(rule: Rule, side: Side, weight: Array, order: int) -> tuple[float, float]:
     """Smallest window with order + 2 distinct values and ten units, and the range, of a side."""
     distance = np.abs(side.x)
-    distinct = np.unique(distance)
+    # Distances ascend.
+    distinct = distance[np.flatnonzero(np.diff(distance, prepend=-1.0))]
     nearest = distinct[min(order + 2, len(distinct)) - 1]
     reached = np.cumsum(weight if rule.copies else np.ones(len(weight)))
     tenth = distance[min(int(np.searchsorted(reached, MIN_UNITS)), len(distance) - 1)]

@@ -31,7 +31,7 @@ def diagnoses(columns: Columns, design: Design, settings: Settings) -> list[Diag
 
 def _running_diagnoses(design: Design, settings: Settings) -> list[Diagnosis]:
     found = []
-    share = min(len(np.unique(side.x)) / len(side.x) for side in design.sides)
+    share = min(side.n_distinct / len(side.x) for side in design.sides)
     if share < MASS_POINT_SHARE:
         found.append(
             (
@@ -84,11 +84,7 @@ def _fit_diagnoses(model: str, fit: LocalFit, design: Design) -> list[Diagnosis]
                 "were made monotone: inference is based on the fit before that",
             )
         )
-    leverage = max(
-        float(fit.smoother(side, q, design.weights)[1].max(initial=0.0))
-        for side in range(2)
-        for q in _distinct(fit.h[side])
-    )
+    leverage = fit.largest_leverage()
     if leverage > HIGH_LEVERAGE:
         found.append(
             (
@@ -126,9 +122,9 @@ def _treatment_diagnoses(columns: Columns, design: Design, settings: Settings) -
 
 def crossing_share(fit: LocalFit, weights: Array) -> float:
     """Share of neighbouring quantiles whose fitted limits decrease, over both sides."""
-    limits = fit.limits(weights)
-    if limits.shape[1] < 2:
+    if fit.h.shape[1] < 2:
         return 0.0
+    limits = fit.limits(weights)
     falls = np.diff(limits, axis=1)
     return float((falls < -1e-12 * (1.0 + np.abs(limits[:, 1:]))).mean())
 
@@ -166,7 +162,7 @@ def _rows(base: dict[str, Any], columns: Columns, design: Design) -> list[dict[s
                     "side": side.name,
                     "n": len(whole.x),
                     "n_window": len(side.x),
-                    "n_distinct": len(np.unique(side.x)),
+                    "n_distinct": side.n_distinct,
                     "bandwidth_min": float(fit.h[number].min()),
                     "bandwidth_max": float(fit.h[number].max()),
                     "effective_n": min(float(w.sum() ** 2 / (w @ w)) for w, _, _ in parts),

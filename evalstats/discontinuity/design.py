@@ -1,5 +1,6 @@
 """One prepared sample: windows, bandwidths and what depends on neither weights nor draws."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,6 +85,9 @@ def prepare_design(columns: Columns, settings: Settings, grid: Grid) -> Design:
         fit.require_estimable(label, grid.levels, weights)
         outcomes[model] = fit
     treatment = None
+    named = settings.bandwidth if isinstance(settings.bandwidth, Mapping) else {}
+    if "treatment" in named and "treatment" not in columns.single:
+        raise InputError("bandwidth names 'treatment', but the design is sharp: pass treatment=")
     if "treatment" in columns.single:
         column = columns.single["treatment"][:, np.newaxis]
         h = _treatment_bandwidth(column, sides, weights, settings, grid)
@@ -106,8 +110,12 @@ def _require_jump(treatment: LocalFit, weights: Array) -> None:
 
 def _eligible_sides(x: Array, weights: Array, settings: Settings) -> tuple[Side, Side]:
     """Units of positive weight outside of the donut, on both sides."""
-    rows = np.flatnonzero((weights > 0) & (np.abs(x) >= settings.donut))
-    sides = split_sides(x[rows])
+    eligible = weights > 0
+    if settings.donut > 0:
+        eligible &= np.abs(x) >= settings.donut
+    everyone = bool(eligible.all())
+    rows = None if everyone else np.flatnonzero(eligible)
+    sides = split_sides(x if rows is None else x[rows])
     for side in sides:
         if len(side.x) == 0:
             outside = f" (|running - cutoff| >= {settings.donut:g})" if settings.donut else ""
@@ -116,6 +124,8 @@ def _eligible_sides(x: Array, weights: Array, settings: Settings) -> tuple[Side,
                 "cutoff= (running spans "
                 f"{float(x.min()) + settings.cutoff:g} to {float(x.max()) + settings.cutoff:g})"
             )
+    if rows is None:
+        return sides
     below, above = (Side(side.name, rows[side.rows], side.x) for side in sides)
     return below, above
 
@@ -135,7 +145,11 @@ def _bandwidths(
             raise InputError("bandwidth names 'treatment' alone: add 'outcome'")
         chosen = [values.get("outcome", values.get(side.name, np.ones(1))) for side in sides]
         h = np.vstack([np.broadcast_to(value, size) for value in chosen]).copy()
-        if settings.method == "frechet" and settings.compat is None and len(np.unique(h[0])) > 1:
+        if (
+            settings.method == "frechet"
+            and settings.compat is None
+            and bool((h[0] != h[0, 0]).any())
+        ):
             raise InputError(
                 "bandwidth has one value per quantile, but method='frechet' projects one fit: pass "
                 "one value or method='local_polynomial'"

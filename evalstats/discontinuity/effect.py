@@ -90,7 +90,8 @@ def _columns_in_order(design: Design, view: View, width: int) -> NDArray[np.int6
 
 
 def _add(target: Array, fit: LocalFit, side: int, block: Array, sign: float) -> None:
-    target[fit.sides[side].rows] += sign * block
+    # A unit lies on one side, so nothing is there yet.
+    target[fit.sides[side].rows] = block if sign > 0 else -block
 
 
 def _side_blocks(

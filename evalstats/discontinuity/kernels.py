@@ -28,6 +28,57 @@ def kernel_weight(u: float, kind: int) -> float:
 
 
 @kernel
+def side_by_distance(
+    x: NDArray[np.float64], above: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows on one side of 0 and their values, ascending in absolute value, ties in order. O(n).
+
+    The bits of non-negative numbers are ordered as the numbers are, so a radix sort of 11 bits at a
+    time applies; digits that all numbers share are skipped.
+    """
+    n = 0
+    for row in range(x.size):
+        n += (x[row] >= 0.0) == above
+    distance = np.empty(n)
+    order = np.empty(n, np.int64)
+    n = 0
+    for row in range(x.size):
+        if (x[row] >= 0.0) == above:
+            # Adding zero turns -0.0, whose sign bit would sort last, into 0.0.
+            distance[n] = abs(x[row]) + 0.0
+            order[n] = row
+            n += 1
+    key = distance.view(np.uint64)
+    other = np.empty(n, np.int64)
+    other_key = np.empty(n, np.uint64)
+    start = np.zeros((6, 2048), np.int64)
+    for i in range(n):
+        for digit in range(6):
+            start[digit, np.int64((key[i] >> np.uint64(11 * digit)) & np.uint64(2047))] += 1
+    for digit in range(6):
+        shift = np.uint64(11 * digit)
+        largest = 0
+        total = 0
+        for code in range(2048):
+            size = start[digit, code]
+            largest = max(largest, size)
+            start[digit, code] = total
+            total += size
+        if largest == n:
+            continue
+        for i in range(n):
+            bucket = np.int64((key[i] >> shift) & np.uint64(2047))
+            place = start[digit, bucket]
+            other[place] = order[i]
+            other_key[place] = key[i]
+            start[digit, bucket] = place + 1
+        order, other = other, order
+        key, other_key = other_key, key
+    sign = 1.0 if above else -1.0
+    return order, sign * key.view(np.float64)
+
+
+@kernel
 def inverted(gram: NDArray[np.float64], inverse: NDArray[np.float64]) -> float:
     """Invert a symmetric positive definite matrix; its condition number, or inf. O(k^3).
 
@@ -132,23 +183,31 @@ def local_coefficients(
     columns: NDArray[np.float64],
     kind: int,
     order: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients (order + 1, Q) in the basis (x / h)^j, and condition numbers (Q,).
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients (order + 1, Q) in the basis (x / h)^j, condition numbers and leverages (Q,).
 
+    The leverage is the largest one of a weighted unit in the column's window.
     A column whose fit is singular gets NaN. O(window Q p) for one bandwidth, O(window Q p^2) for
     one of each column.
     """
     n_columns = columns.shape[0]
     coefficients = np.full((order + 1, n_columns), np.nan)
     conditions = np.empty(n_columns)
+    leverages = np.zeros(n_columns)
     smoother = np.empty((order + 1, x.size))
     leverage = np.empty(x.size)
     window = 0
     condition = np.inf
+    largest = 0.0
     for q in range(n_columns):
         if q == 0 or h[q] != h[q - 1]:
             window, condition = fill_smoother(x, weight, h[q], kind, smoother, leverage)
+            largest = 0.0
+            if condition < MAX_CONDITION:
+                for unit in range(window):
+                    largest = max(largest, weight[unit] * leverage[unit])
         conditions[q] = condition
+        leverages[q] = largest
         if not condition < MAX_CONDITION:
             continue
         for j in range(order + 1):
@@ -156,7 +215,7 @@ def local_coefficients(
             for unit in range(window):
                 total += smoother[j, unit] * weight[unit] * columns[q, unit]
             coefficients[j, q] = total
-    return coefficients, conditions
+    return coefficients, conditions, leverages
 
 
 @kernel
@@ -237,20 +296,25 @@ def intercept_influence(
     1 - leverage (HC3); the leverage is that of one copy of the unit if its weight counts `copies`,
     else that of the weighted unit. O(window Q p).
     """
-    coefficients, conditions = local_coefficients(x, weight, h, columns, kind, order)
+    coefficients = np.empty((order + 1, columns.shape[0]))
     smoother = np.empty((order + 1, x.size))
     leverage = np.empty(x.size)
     window = 0
+    condition = np.inf
     for q in range(columns.shape[0]):
         if q == 0 or h[q] != h[q - 1]:
-            window, _ = fill_smoother(x, weight, h[q], kind, smoother, leverage)
-        for unit in range(x.size):
-            influence[q, unit] = 0.0
-        if not conditions[q] < MAX_CONDITION:
-            for unit in range(x.size):
-                influence[q, unit] = np.nan
+            window, condition = fill_smoother(x, weight, h[q], kind, smoother, leverage)
+        if not condition < MAX_CONDITION:
+            influence[q, :] = np.nan
             continue
+        for j in range(order + 1):
+            total = 0.0
+            for unit in range(window):
+                total += smoother[j, unit] * weight[unit] * columns[q, unit]
+            coefficients[j, q] = total
+        influence[q, window:] = 0.0
         for unit in range(window):
+            influence[q, unit] = 0.0
             left = 1.0
             if leave_one_out:
                 share = leverage[unit] if copies else weight[unit] * leverage[unit]

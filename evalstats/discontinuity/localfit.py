@@ -1,6 +1,6 @@
 """Both limits of every outcome column at the cutoff, and their influence values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,15 @@ from evalstats.discontinuity.sides import KERNEL_CODES, Side
 from evalstats.errors import InputError
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """Coefficients (order + 1, Q) and the largest leverages (Q,) of both sides, for one weight."""
+
+    weights: tuple[Array, Array]
+    coefficients: tuple[Array, Array]
+    leverages: tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class LocalFit:
     h: Array
     kernel: str
     order: int
+    _solved: list[_Solved] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -50,10 +60,15 @@ class LocalFit:
 
     def coefficients(self, weights: Array) -> tuple[Array, Array]:
         """Coefficients (order + 1, Q) of the sides; NaN where a fit is singular."""
+        masses = [weights[side.rows] for side in self.sides]
+        # The sample's own weights come back for the value, the influence and the diagnoses.
+        for solved in self._solved:
+            if all(map(np.array_equal, solved.weights, masses)):
+                return solved.coefficients
         code = KERNEL_CODES[self.kernel]
         below, above = (
-            local_coefficients(side.x, weights[side.rows], h, columns, code, self.order)[0]
-            for side, h, columns in zip(self.sides, self.h, self.columns, strict=True)
+            local_coefficients(side.x, mass, h, columns, code, self.order)[0]
+            for side, mass, h, columns in zip(self.sides, masses, self.h, self.columns, strict=True)
         )
         return below, above
 
@@ -74,6 +89,10 @@ class LocalFit:
             blocks.append(block)
         return blocks[0], blocks[1]
 
+    def largest_leverage(self) -> float:
+        """Largest leverage of a unit on a limit, under the weights of `require_estimable`."""
+        return max(float(rows.max()) for rows in self._solved[0].leverages)
+
     def smoother(self, side: int, q: int, weights: Array) -> tuple[Array, Array, float]:
         """Intercept weights, leverages and condition number of one column's window."""
         part = self.sides[side]
@@ -88,28 +107,34 @@ class LocalFit:
     def require_estimable(self, what: str, grid: Array, weights: Array) -> None:
         """Refuse windows whose polynomial cannot be told apart, naming side and quantile."""
         code = KERNEL_CODES[self.kernel]
-        for side, h, columns in zip(self.sides, self.h, self.columns, strict=True):
+        masses = [weights[side.rows] for side in self.sides]
+        found = []
+        for side, mass, h, columns in zip(self.sides, masses, self.h, self.columns, strict=True):
             # Windows are nested: the narrowest one has the fewest values.
             narrow = int(np.argmin(h))
-            distance = np.abs(side.x)
-            within = distance <= h[narrow] if self.kernel == "uniform" else distance < h[narrow]
-            distinct = len(np.unique(side.x[within]))
-            if distinct < self.order + 1 or within.sum() < self.order + 2:
+            closed = self.kernel == "uniform"
+            within = side.within(float(h[narrow]), closed=closed)
+            units, distinct = len(within.x), within.n_distinct
+            if distinct < self.order + 1 or units < self.order + 2:
                 raise InputError(
-                    f"{_place(what, side, h, grid, narrow)} holds {int(within.sum())} units with "
+                    f"{_place(what, side, h, grid, narrow)} holds {units} units with "
                     f"{distinct} distinct values of running, but a fit of order {self.order} needs "
                     f"{self.order + 2} units and {self.order + 1} values: widen the bandwidth or "
                     "lower p"
                 )
-            _, conditions = local_coefficients(
-                side.x, weights[side.rows], h, columns, code, self.order
-            )
+            solved = local_coefficients(side.x, mass, h, columns, code, self.order)
+            found.append(solved)
+            conditions = solved[1]
             worst = int(np.argmax(conditions))
             if not conditions[worst] < MAX_CONDITION:
                 raise InputError(
                     f"{_place(what, side, h, grid, worst)} has a singular fit (condition number "
                     f"{conditions[worst]:.1e}): widen the bandwidth or lower p"
                 )
+        below, above = found
+        self._solved[:] = [
+            _Solved((masses[0], masses[1]), (below[0], above[0]), (below[2], above[2]))
+        ]
 
 
 def _place(what: str, side: Side, h: Array, grid: Array, q: int) -> str:

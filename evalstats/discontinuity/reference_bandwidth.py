@@ -149,7 +149,7 @@ def _local_terms(side: Side, columns: Array, h: Array, s: int) -> tuple[Array, A
     A singular fit leaves zeros, as in the reference.
     """
     ones = np.ones(len(side.x))
-    coefficients, _ = local_coefficients(side.x, ones, h, columns, TRIANGULAR, s)
+    coefficients, _, _ = local_coefficients(side.x, ones, h, columns, TRIANGULAR, s)
     bias = np.nan_to_num(coefficients[s]) / factorial(s + 1)
     variance = np.zeros(len(columns))
     for q, bandwidth in enumerate(h):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.discontinuity.kernels import side_by_distance
+
 Array = NDArray[np.float64]
 
 KERNEL_CODES = {"triangular": 0, "epanechnikov": 1, "uniform": 2}
@@ -33,20 +35,24 @@ class Side:
         """Rows of the (units, Q) outcome as contiguous (Q, n) columns."""
         return np.ascontiguousarray(outcome[self.rows].T)
 
-    def within(self, h: float) -> "Side":
-        """Keep the units whose distance is at most h."""
-        stop = int(np.searchsorted(np.abs(self.x), h, side="right"))
+    def within(self, h: float, *, closed: bool = True) -> "Side":
+        """Keep the units whose distance is at most h, or below it."""
+        # Distances ascend, so x descends below the cutoff.
+        ascending = self.x if self.name == "above" else -self.x
+        stop = int(np.searchsorted(ascending, h, side="right" if closed else "left"))
         return Side(self.name, self.rows[:stop], self.x[:stop])
+
+    @property
+    def n_distinct(self) -> int:
+        """Distinct values of x. O(n), as they are sorted."""
+        return int(np.count_nonzero(np.diff(self.x))) + (len(self.x) > 0)
 
 
 def split_sides(x: Array) -> tuple[Side, Side]:
-    """Units below, and at or above, the cutoff 0. O(n log n)."""
-    found = []
-    for name, mask in zip(SIDE_NAMES, (x < 0, x >= 0), strict=True):
-        rows = np.flatnonzero(mask)
-        rows = rows[np.argsort(np.abs(x[rows]), kind="stable")]
-        found.append(Side(name, rows, np.ascontiguousarray(x[rows])))
-    return found[0], found[1]
+    """Units below, and at or above, the cutoff 0. O(n)."""
+    x = np.ascontiguousarray(x)
+    below, above = (Side(name, *side_by_distance(x, name == "above")) for name in SIDE_NAMES)
+    return below, above
 
 
 def kernel_moments(kernel: str, powers: NDArray[np.int64]) -> Array:

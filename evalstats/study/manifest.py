@@ -5,18 +5,20 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalstats.report.manifest import software_versions
 from evalstats.study.hashing import code_digest, file_digest
-from evalstats.study.result import StudyResult
 from evalstats.study.stored import StepResult
+
+if TYPE_CHECKING:
+    from evalstats.study.result import StudyResult
 
 # Beyond what every report lists: they read data, fit formulas or draw.
 FURTHER = ("narwhals", "joblib", "formulaic", "matplotlib", "jinja2", "pycocotools")
 
 
-def make_manifest(result: StudyResult) -> dict[str, Any]:
+def make_manifest(result: "StudyResult") -> dict[str, Any]:
     """Everything that decides the numbers: equal runs have equal manifests.
 
     Parameters
@@ -108,7 +110,7 @@ def with_files(manifest: Mapping[str, Any], folder: Path, files: list[Path]) -> 
     return {**manifest, "files": hashed}
 
 
-def make_timings(result: StudyResult) -> dict[str, Any]:
+def make_timings(result: "StudyResult") -> dict[str, Any]:
     """How the run went: what differs between equal runs."""
     return {
         "format": "evalstats.timings",

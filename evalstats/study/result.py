@@ -17,6 +17,7 @@ from evalstats.results.tables import format_text
 from evalstats.study.execution import Finished
 from evalstats.study.grid import GridTable
 from evalstats.study.headline import headlines
+from evalstats.study.naming import named
 from evalstats.study.specification import Comparison, Family, Specification
 from evalstats.study.stored import StepResult
 
@@ -264,16 +265,6 @@ def _stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def _readable(frame: pl.DataFrame) -> pl.DataFrame:
     """Term columns as text where metrics may disagree about their type."""
     return frame.with_columns(pl.col(n).cast(pl.String) for n in ("group", "class") if n in frame)
-
-
-def named(frame: pl.DataFrame) -> pl.DataFrame:
-    """With the name of the study's metric in place of the metric's own, for the reader."""
-    if "metric" not in frame.columns:
-        return frame.rename({"name": "metric"})
-    several = pl.col("metric").n_unique().over("name") > 1
-    both = pl.format("{} ({})", pl.col("metric"), pl.col("name"))
-    named = pl.when(several).then(both).otherwise(pl.col("name"))
-    return frame.with_columns(named.alias("metric")).drop("name")
 
 
 def _adjusted(frames: Sequence[pl.DataFrame], family: Family) -> list[pl.DataFrame]:

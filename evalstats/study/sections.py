@@ -1,5 +1,7 @@
 """The sections of a study's report: headline, forest plots, and one for each metric."""
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from evalstats.report.naming import unique_names
@@ -7,15 +9,18 @@ from evalstats.report.section import Figure, Section, Table
 from evalstats.results.estimate import Estimate
 from evalstats.study.diagnostics import diagnostics_table
 from evalstats.study.execution import Finished
-from evalstats.study.result import StudyResult, named
+from evalstats.study.naming import named
 from evalstats.study.stored import StepResult
+
+if TYPE_CHECKING:
+    from evalstats.study.result import StudyResult
 
 # Longer plots are unreadable; their numbers are in the tables.
 MOST_ROWS = 40
 RESERVED = ("headline", "differences", "warnings")
 
 
-def make_sections(result: StudyResult) -> list[Section]:
+def make_sections(result: "StudyResult") -> list[Section]:
     """Sections in the order of the study.
 
     Parameters
@@ -36,7 +41,7 @@ def make_sections(result: StudyResult) -> list[Section]:
     return [*sections, *_families(result)]
 
 
-def _headline(result: StudyResult) -> list[Section]:
+def _headline(result: "StudyResult") -> list[Section]:
     tables = result.headlines()
     if not tables:
         return []
@@ -51,7 +56,7 @@ def _headline(result: StudyResult) -> list[Section]:
     ]
 
 
-def _forests(result: StudyResult, file_of: dict[str, str]) -> list[Section]:
+def _forests(result: "StudyResult", file_of: dict[str, str]) -> list[Section]:
     from evalstats.results.displays import plot_estimates
 
     figures = []
@@ -74,7 +79,7 @@ def _forests(result: StudyResult, file_of: dict[str, str]) -> list[Section]:
 
 
 def _metric(
-    result: StudyResult,
+    result: "StudyResult",
     item: Finished,
     found: StepResult,
     differences: pl.DataFrame | None,
@@ -128,7 +133,7 @@ def _sampled(item: Finished, estimate: Estimate) -> str:
 
 
 def _differences(
-    result: StudyResult, item: Finished, differences: pl.DataFrame, file: str
+    result: "StudyResult", item: Finished, differences: pl.DataFrame, file: str
 ) -> Figure:
     from evalstats.results.displays import plot_differences
 
@@ -144,7 +149,7 @@ def _differences(
     )
 
 
-def _families(result: StudyResult) -> list[Section]:
+def _families(result: "StudyResult") -> list[Section]:
     families = result.specification.families
     if not families:
         return []

@@ -3,16 +3,19 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evalstats.errors import InputError
 from evalstats.report.files import write_atomically
 from evalstats.report.naming import unique_names
 from evalstats.report.page import SCREEN_FORMS, write_exports, write_report
 from evalstats.study.manifest import as_json, for_readers, make_manifest, make_timings, with_files
-from evalstats.study.result import StudyResult
 from evalstats.study.sections import make_sections
 from evalstats.study.specification import Output
 from evalstats.study.stored import estimate_bytes
+
+if TYPE_CHECKING:
+    from evalstats.study.result import StudyResult
 
 FOLDERS = ("tables", "figures", "estimates")
 
@@ -35,7 +38,7 @@ def require_extras(output: Output) -> None:
         )
 
 
-def write_study(result: StudyResult, folder: Path) -> Path:
+def write_study(result: "StudyResult", folder: Path) -> Path:
     """Write everything that a study asks for, and remove what an earlier run left behind.
 
     Parameters
@@ -102,7 +105,7 @@ def write_study(result: StudyResult, folder: Path) -> Path:
     return page
 
 
-def _lead(result: StudyResult) -> str:
+def _lead(result: "StudyResult") -> str:
     n = len(result.finished)
     source = (result.record.get("study") or {}).get("file")
     text = f"{n} metric{'s' if n != 1 else ''} with confidence intervals and paired comparisons."

@@ -44,7 +44,7 @@ def test_influence_is_the_change_without_a_unit(name, rng):
 
 def test_singular_windows_give_nan(rng):
     x = np.array([0.1, 0.1, 0.1])
-    coefficients, conditions = local_coefficients(
+    coefficients, conditions, _ = local_coefficients(
         x, np.ones(3), np.ones(2), rng.normal(size=(2, 3)), 0, 1
     )
     assert np.isnan(coefficients).all()

@@ -50,6 +50,10 @@ OPTIONS = [
     ({"bandwidth": {"num": 0.5}}, r"bandwidth has the keys \['num'\]"),
     ({"bandwidth": {"below": 0.5}}, r"bandwidth needs 'outcome'"),
     ({"bandwidth": {"treatment": 0.5}}, r"bandwidth names 'treatment' alone"),
+    (
+        {"bandwidth": {"outcome": 0.5, "treatment": 0.4}},
+        r"but the design is sharp: pass treatment=",
+    ),
     ({"bandwidth": [0.5, 0.6, 0.7]}, r"one value per quantile, but method='frechet'"),
     ({"bandwidth": object()}, r"pass a rule"),
     ({"method": "simple"}, r"method='simple' is unknown"),
@@ -171,6 +175,13 @@ def test_draw_weights(sample):
         units,
         fit={"draw_weight": replaced(ones, 3, np.zeros(12))},
     )
+    refused(
+        r"draw_weight has 119 rows but running has 120", x, units, fit={"draw_weight": ones[1:]}
+    )
+    for weight, message in ((-1.0, r"sample_weight is -1\.0 in row 4"), (np.nan, r"sample_weight")):
+        bad = replaced(np.ones(N), 4, weight)
+        refused(message, x, units, fit={"sample_weight": bad})
+    refused(r"sample_weight has 119 rows", x, units, fit={"sample_weight": np.ones(N - 1)})
     refused(r"draw_weight needs unit=", x, units, fit={"draw_weight": np.ones(N)})
 
 
@@ -193,7 +204,12 @@ def test_quantile_matrices(sample):
 def test_fuzzy(sample):
     x, units = sample
     refused(r"treatment has 1 missing value", x, units, treatment=replaced(np.ones(N), 2, np.nan))
+    wild = replaced(np.ones(N), 2, np.inf)
+    refused(r"treatment has 1 infinite values \(first in row 2\)", x, units, treatment=wild)
+    refused(r"treatment has 119 rows but running has 120", x, units, treatment=np.ones(N - 1))
     refused(r"the treatment has the same limit .* on both sides", x, units, treatment=np.ones(N))
+    far = (np.abs(x) > 0.5).astype(float)
+    refused(r"the treatment has the same limit", x, units, treatment=far, bandwidth=0.4)
     fitted = es.DistributionRDD(quantiles=GRID).fit(x, units)
     for method in (fitted.first_stage, fitted.anderson_rubin):
         with pytest.raises(es.InputError, match="the design is sharp"):
@@ -296,6 +312,17 @@ def test_a_constant_outcome_has_no_effect_and_no_error(sample):
     estimate = es.DistributionRDD(quantiles=GRID).fit(x, [np.full(5, 3.0)] * N).estimate_
     np.testing.assert_allclose(estimate.value, 0.0, atol=1e-12)
     np.testing.assert_allclose(estimate.standard_error, 0.0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
+def test_one_quantile_and_one_draw_per_unit_are_accepted(sample):
+    x, units = sample
+    single = es.DistributionRDD(quantiles=[0.5], bandwidth=0.6).fit(x, units).estimate_
+    medians = np.array([np.median(unit) for unit in units])
+    scalar = es.DistributionRDD(bandwidth=0.6).fit(x, medians).estimate_
+    np.testing.assert_allclose(single.value, scalar.value, rtol=1e-12)
+    np.testing.assert_allclose(single.standard_error, scalar.standard_error, rtol=1e-12)
+    assert scalar.terms["quantile"].to_list() == [0.5]
 
 
 @pytest.mark.filterwarnings("ignore::evalstats.errors.EvalstatsWarning")
