@@ -310,6 +310,8 @@ for compat in (None, "r3d"):
             rdd.fit(x, draws[:, 0], cluster=np.arange(150) // 2)
 es.DistributionRDD(inference=es.Analytic(weight_kind="frequency")).fit(x, x, sample_weight=weight)
 es.DistributionRDD(inference=es.Bootstrap(n_resamples=4, rng=0)).fit(x, draws, sample_weight=weight)
+es.regression_discontinuity(x, draws[:, 0], bandwidth=0.5)
+es.regression_discontinuity(x, draws[:, 0], bandwidth=0.5, sample_weight=weight)
 kernels = {}
 for module, loaded in list(sys.modules.items()):
     if module.startswith("evalstats.discontinuity"):
@@ -322,5 +324,5 @@ print(json.dumps(kernels))
 
 def test_one_signature_per_kernel_of_discontinuities(tmp_path):
     found = workout({"NUMBA_CACHE_DIR": str(tmp_path)}, code=DISCONTINUITY)
-    assert len(found) == 10
+    assert len(found) == 15
     assert {name for name, report in found.items() if len(report["signatures"]) != 1} == set()
