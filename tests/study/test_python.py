@@ -22,6 +22,7 @@ def test_five_lines_to_a_latex_table(scores):
     low, high = auroc.confidence_interval()
     assert rf"strong & \textbf{{{auroc.value[0]:.3f}}} [{low[0]:.3f}, {high[0]:.3f}] &" in latex
     assert "adj. p" in latex
+    assert "p adjusted by: holm within each metric" in latex
 
 
 def test_metrics_as_estimators_pairs_tables_and_names(scores):
