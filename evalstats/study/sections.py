@@ -50,7 +50,7 @@ def _headline(result: "StudyResult") -> list[Section]:
             title="Headline",
             intro="All metrics that are one number per model. Arrows show the better direction. "
             "Whether a difference is more than chance is a question for the paired comparisons "
-            "below, not for overlapping intervals.",
+            "below, not for overlapping intervals.\n\n" + " ".join(result.comparison_sentences()),
             tables=tables,
         )
     ]
