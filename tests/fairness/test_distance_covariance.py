@@ -231,6 +231,50 @@ def test_group_table(rng):
     assert not table.row(1, named=True)["four_fifths"]
 
 
+def test_group_table_with_a_group_of_one_row_still_shrinks(rng):
+    sex = np.append(np.repeat(["f", "m"], 50), "x")
+    y = np.where(sex == "f", 1.0, 2.0) + 0.5 * rng.normal(size=101)
+    audit = es.DistanceCovariance().fit(y, {"sex": sex})
+    table = audit.groups(min_n=1)
+    means, shrunken = table["estimate"].to_numpy(), table["shrunken"].to_numpy()
+    between = np.var(means[:2]) - np.mean(table["standard_error"].to_numpy()[:2] ** 2)
+    pull = between / (between + table["standard_error"].to_numpy()[:2] ** 2)
+    np.testing.assert_allclose(shrunken[:2], y.mean() + pull * (means[:2] - y.mean()))
+    with pytest.raises(es.InputError, match=r"exposure is 0\.0 in row 3"):
+        audit.groups(exposure=np.where(np.arange(101) == 3, 0.0, 1.0))
+
+
+def test_independence_of_a_constant_is_plus_zero(rng):
+    values = es.DistanceCovariance().fit(rng.normal(size=20), {"s": ["a"] * 20}).estimate_.value
+    assert not np.signbit(values).any()
+    assert es.jensen_shannon_divergence([0, 1.0], [0, 1], bandwidth=np.float32(0.5)) > 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_weights_and_edge_cases_against_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 16))
+    kinds = (
+        rng.normal(size=n).astype(np.float32),
+        rng.integers(0, 3, n),
+        np.full(n, 0.1),
+        rng.normal(size=(n, 2)),
+        np.round(rng.normal(size=n), 1) + 1e6,
+    )
+    x, y = (kinds[place] for place in rng.integers(0, len(kinds), 2))
+    count = rng.integers(0, 3, n)
+    rows = np.repeat(np.arange(n), count)
+    for estimator in ("biased", "unbiased"):
+        unbiased = estimator == "unbiased"
+        found = es.distance_covariance_squared(x, y, estimator=estimator)
+        assert found == pytest.approx(dcov2(x, y, unbiased), rel=1e-8, abs=1e-9)
+        if len(rows) < 4:
+            continue
+        found = es.distance_covariance_squared(x, y, estimator=estimator, sample_weight=count)
+        wanted = dcov2(x[rows], y[rows], unbiased)
+        assert found == pytest.approx(wanted, rel=1e-8, abs=1e-9)
+
+
 def test_chi_square_and_permutation_agree(rng):
     sex = rng.integers(0, 2, 150)
     y = rng.normal(size=150) + 0.4 * sex
@@ -342,6 +386,13 @@ def test_refusals_of_functions(rng):
         es.concatenated_distance_covariance_squared(y)
     with pytest.raises(es.InputError, match="bandwidth=0"):
         es.jensen_shannon_divergence(y, y > 0, bandwidth=0)
+    with pytest.raises(es.InputError, match="bandwidth is so small"):
+        es.jensen_shannon_divergence(1000 * y, np.arange(20) % 10, bandwidth=1e-6)
+    for function in (block_distance_covariance, projected_distance_covariance):
+        with pytest.raises(es.InputError, match="prediction has 2 columns"):
+            function(np.column_stack([y, y]), y)
+    with pytest.raises(es.InputError, match="c=-1"):
+        block_distance_covariance(y, y, block_size=10, c=-1)
     big = MAX_PAIR_ROWS + 1
     with pytest.raises(es.InputError, match="block_distance_covariance"):
         es.distance_covariance_squared(rng.normal(size=big), rng.normal(size=(big, 2)))
