@@ -178,6 +178,25 @@ def test_continuous_attributes(kind, rng):
     assert (audit.estimate_.standard_error > 0).all()
 
 
+@pytest.mark.parametrize("estimator", ["biased", "unbiased"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_balanced_attributes_have_mean_distance_one(estimator, weighted, rng):
+    n = 40
+    weight = rng.integers(0, 3, n) if weighted else np.ones(n, int)
+    region, steps, age = rng.integers(0, 4, n), rng.integers(0, 3, n), rng.normal(size=n)
+    y = region + age + rng.normal(size=n)
+    protected = {"r": np.array(list("abcd"))[region], "o": steps, "a": age, "k": ["x"] * n}
+    audit = es.DistanceCovariance(
+        estimator=estimator, balance="mean-distance", ordinal=["o"], inference=es.NoInference()
+    ).fit(y, protected, sample_weight=weight)
+    rows = np.repeat(np.arange(n), weight)
+    blocks = [np.eye(4)[region[rows]], steps[rows], age[rows]]
+    scaled = [np.reshape(b / distances(b).mean(), (len(rows), -1)) for b in blocks]
+    wanted = dcov2(y[rows], np.hstack(scaled), unbiased=estimator == "unbiased")
+    assert audit.estimate_.value[0] == pytest.approx(wanted, rel=1e-10)
+    assert "balanced by mean distance" in str(audit.estimate_)
+
+
 def test_ordinal_levels(rng):
     edu = rng.choice(["low", "mid", "high"], 100)
     y = rng.normal(size=100) + (edu == "high")
@@ -343,6 +362,7 @@ REFUSALS = [
     ),
     ({"prediction": Y, "protected": {"s": S}}, {"c": 0.0}, "c=0.0"),
     ({"prediction": Y, "protected": {"s": S}}, {"kind": "pairs"}, "kind='pairs'"),
+    ({"prediction": Y, "protected": {"s": S}}, {"balance": "sd"}, "balance='sd'"),
     ({"prediction": Y, "protected": {"s": S}}, {"estimator": "u"}, "estimator='u'"),
     ({"prediction": Y, "protected": {"s": S}}, {"encoding": "none"}, "encoding='none'"),
     ({"prediction": Y[:3], "protected": {"s": S[:3]}}, {}, "needs at least 4"),
