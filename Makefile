@@ -13,7 +13,7 @@ BENCH := .venv-bench
 .PHONY: help demo test test-floors simulation lint format docs bench clean
 
 help:
-	@echo "make demo        evaluate three classifiers on real data, write demo-report/"
+	@echo "make demo        evaluate every method on real or generated data, write demo-report/"
 	@echo "make test        unit tests and doctests"
 	@echo "make test-floors the same with the oldest versions that pyproject.toml allows"
 	@echo "make simulation  long Monte Carlo checks of the statistical guarantees"

@@ -51,7 +51,7 @@ numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL08", "PR01", "PR02", "PR03", "RT03"}
 numpydoc_validation_exclude = {
     # Built by evalstats only; their fields are under Attributes.
-    r"evalstats\.(Estimate|ModelRanks|DetectionStream|GroundTruth|Detections)$",
+    r"evalstats\.(Estimate|ModelRanks|DetectionStream|GroundTruth|Detections|StudyResult)$",
     r"\.(RecalibrationReport|ProbabilityInterval|MultiplierBootstrap|FairnessPath)$",
     r"\.to_(html|latex|markdown)$",  # options are documented at the formatter they name
     r"WARNING_CODES$",  # a mapping: its value is its documentation

@@ -4,13 +4,18 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from evalstats.cli import app
+from evalstats.errors import warn
+from evalstats.report.demo import _finished
+from evalstats.report.section import Section
 from tests.report_support import Page, browser, console, measured, pdf_of
 
 
@@ -43,7 +48,8 @@ def test_page_is_self_contained_and_well_formed(demo):
     assert len(page.sources) >= 30
     assert len(text) < 5_000_000
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
-    assert not page.tags & {"script", "link", "iframe"}
+    assert not page.tags & {"script", "link", "iframe", "form", "object", "embed"}
+    assert not re.search(r'(?:src|srcset|href|action|data|poster)="(?:https?:)?//', text)
     style = text[text.index("<style>") : text.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -54,6 +60,22 @@ def test_page_is_self_contained_and_well_formed(demo):
     assert set(page.headings) == {"h1", "h2", "h3"}
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in text
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_keyboard_reaches_everything(demo):
+    text = (demo[0] / "report.html").read_text("utf-8")
+    page = Page(text)
+    assert page.links[0] == "#content"
+    for landmark in ("<header>", '<nav id="contents" aria-label="Contents">', '<main id="content"'):
+        assert landmark in text
+    assert text.count('<div class="scroll"') == text.count(
+        '<div class="scroll" tabindex="0" role="'
+    )
+    assert text.count("<pre") == text.count('<pre tabindex="0">')
+    for name in re.findall(r'<figure id="figure-([^"]+)"', text):
+        assert f"#figure-{name}" in page.links
+        assert f"#caption-{name}" in page.links
+    assert ":focus-visible" in text
 
 
 def test_page_explains_itself(demo):
@@ -138,6 +160,20 @@ def test_folder_that_cannot_be_made_is_status_2(tmp_path, capsys, monkeypatch):
         app(["demo", "--out", str(tmp_path / "file" / "inside")])
     assert leaving.value.code == 2
     assert capsys.readouterr().err.startswith("error: cannot create")
+
+
+def test_second_process_may_die():
+    def make():
+        warn("few-positives", "only two")
+        return Section("t", "i")
+
+    def ended():
+        raise BrokenProcessPool("killed")
+
+    section = _finished(SimpleNamespace(result=ended), make)
+    assert section.warnings == ("[few-positives] only two",)
+    assert _finished(SimpleNamespace(result=lambda: section), make) is section
+    assert _finished(None, make) == section
 
 
 def test_missing_extra_says_what_to_install(tmp_path, capsys, monkeypatch):

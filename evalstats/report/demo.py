@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -84,9 +85,19 @@ def _make_sections() -> list[Section]:
             if bar is not None:
                 bar.describe(name.replace("_", " ").capitalize())
                 bar.report(len(made), len(SECTIONS))
-            made[name] = elsewhere[name].result() if name in elsewhere else make_section(make)
+            made[name] = _finished(elsewhere.get(name), make)
     sections = [made[make.__name__] for make in SECTIONS]
     return [headline(sections).drawn(FORMS), *sections] if sections else []
+
+
+def _finished(waiting: "Future[Section] | None", make: Callable[[], Section]) -> Section:
+    if waiting is not None:
+        try:
+            return waiting.result()
+        except BrokenProcessPool:
+            # The system ended the second process, for want of memory perhaps: this one can do it.
+            pass
+    return make_section(make)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ FIGURES = ("estimate", "standard_error", "ci_low", "ci_high")
 
 
 class Claim(NamedTuple):
-    """A comparison that was chosen before looking at the data.
+    """A comparison that the data of a run cannot choose.
 
     Attributes
     ----------
@@ -89,9 +89,10 @@ def headline(sections: Sequence[Section]) -> Section:
     return Section(
         title=TITLE,
         intro=(
-            "One comparison per question, fixed before looking at the results; the sections below "
-            "show everything else. Both models of a row saw the same units, so their difference is "
-            "paired, and its interval is not what the two intervals of the estimates suggest. "
+            "One comparison per question, written into the program, so that the results of a run "
+            "cannot choose it; the sections below show everything else. Both models of a row saw "
+            "the same units, so their difference is paired, and its interval is not what the two "
+            "intervals of the estimates suggest. "
             f"P-values are adjusted by Holm's method over all {differences.height} tests of this "
             f"table: {_count(differences)}."
         ),
@@ -101,7 +102,7 @@ def headline(sections: Sequence[Section]) -> Section:
                 "headline-differences",
                 "Paired differences, one family of tests",
                 differences,
-                note="metrics have different units: win rates are in percent",
+                note="Metrics have different units: win rates are in percent",
             ),
         ),
         figures=(
