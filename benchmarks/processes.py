@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 TASKS: dict[str, Callable[..., dict[str, float]]] = {}
@@ -24,7 +25,7 @@ def task(function: Callable[..., dict[str, float]]) -> Callable[..., dict[str, f
 
 
 def measured(module: str, name: str, *arguments: object) -> dict[str, float]:
-    """Results of a task, with ``seconds`` and ``mib`` (peak resident memory)."""
+    """Results of a task, with ``seconds``, ``processor`` seconds and ``mib`` of peak memory."""
     command = [sys.executable, "-m", "benchmarks.processes", module, name]
     command += [json.dumps(item) for item in arguments]
     found = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
@@ -39,11 +40,25 @@ def main(module: str, name: str, *arguments: str) -> None:
     warnings.simplefilter("ignore")
     importlib.import_module(f"benchmarks.{module}")
     given: list[Any] = [json.loads(item) for item in arguments]
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     numbers = TASKS[name](*given)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    print(json.dumps({"seconds": seconds, "mib": peak, **numbers}))
+    times = {
+        "seconds": time.perf_counter() - start,
+        "processor": time.process_time() - processor,
+    }
+    print(json.dumps({**times, "mib": peak_memory(), **numbers}))
+
+
+def peak_memory() -> float:
+    """Peak resident memory of this process in MiB.
+
+    ``ru_maxrss`` is inherited from the process that started this one; ``VmHWM`` is not.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
 if __name__ == "__main__":

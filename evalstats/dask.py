@@ -15,9 +15,10 @@ import polars as pl
 from evalstats.data.batches import batch_rows as default_rows
 from evalstats.data.batches import require_rows, selected
 from evalstats.data.files import matching_files, scan_table
+from evalstats.data.frames import unknown_column
 from evalstats.errors import InputError
 from evalstats.estimator import Estimator
-from evalstats.streaming import States, Summary, summary_of
+from evalstats.streaming import SecondPass, Summary, summary_of
 
 # How often an unfinished computation looks whether its scheduler is still there.
 POLL_SECONDS = 0.5
@@ -46,6 +47,7 @@ def fit(
     retries: int = 3,
     timeout: float | None = None,
     patience: float = 30.0,
+    second_pass: bool = False,
     **named: object,
 ) -> Any:
     """Fit one or several estimators to partitions that lie on a dask cluster.
@@ -73,6 +75,8 @@ def fit(
         Seconds after which the computation is given up.
     patience : float, default 30
         Seconds without a scheduler after which it counts as lost.
+    second_pass : bool, default False
+        As in :func:`evalstats.streaming.fit`.
     **named : str or list of str
         Role arguments by name.
 
@@ -110,7 +114,13 @@ def fit(
     parts = _partitions(data, summary.columns(), require_rows(batch_rows))
     if not parts:
         raise InputError("data has no partition: at least one is needed")
-    summary.finalize(_computed(_tree(summary, parts), _client(client), retries, timeout, patience))
+    where = (_client(client), retries, timeout, patience)
+    states = _computed(_tree(summary, parts), *where)
+    summary.finalize(states)
+    if second_pass:
+        again = SecondPass(summary, states)
+        if again.tasks:
+            again.finalize(_computed(_tree(again, parts), *where))
     return chosen[0] if single else chosen
 
 
@@ -121,8 +131,10 @@ def _partitions(data: Any, columns: list[str], rows: int | None) -> list[Any]:
             place for path in matching_files(data) for place in _batches_of(path, columns, rows)
         ]
     if hasattr(data, "to_delayed"):
-        known = [name for name in columns if name in data.columns]
-        return list(data[known].to_delayed())
+        for name in columns:
+            if name not in data.columns:
+                raise InputError(unknown_column(name, list(data.columns)))
+        return list(data[columns].to_delayed())
     if isinstance(data, Sequence):
         return list(data)
     raise InputError(
@@ -138,8 +150,8 @@ def _batches_of(path: Any, columns: list[str], rows: int | None) -> list[dict[st
     return [{"path": str(path), "start": start, "rows": size} for start in range(0, total, size)]
 
 
-def _summarised(summary: Summary, number: int, part: Any) -> States:
-    """States of one partition, on a worker."""
+def _summarised(summary: Summary | SecondPass, number: int, part: Any) -> Any:
+    """Summary of one partition, on a worker."""
     if isinstance(part, Mapping):
         table = selected(scan_table(part["path"]), summary.columns())
         part = table.slice(part["start"], part["rows"]).collect()
@@ -149,13 +161,13 @@ def _summarised(summary: Summary, number: int, part: Any) -> States:
         raise InputError(f"batch {number}: {error}") from error
 
 
-def _merged(summary: Summary, left: States, right: States) -> States:
-    """States of two neighbouring parts, on a worker."""
+def _merged(summary: Summary | SecondPass, left: Any, right: Any) -> Any:
+    """Summary of two neighbouring parts, on a worker."""
     return summary.merge(left, right)
 
 
-def _tree(summary: Summary, parts: list[Any]) -> Any:
-    """Delayed states of everything: pairs of neighbours until one is left, as in `MergeTree`."""
+def _tree(summary: Summary | SecondPass, parts: list[Any]) -> Any:
+    """Delayed summary of everything: pairs of neighbours until one is left, as in `MergeTree`."""
     from dask.delayed import delayed
 
     shared = delayed(summary, pure=False)
@@ -182,12 +194,9 @@ def _client(given: Any) -> Any:
         return None
 
 
-def _computed(
-    root: Any, client: Any, retries: int, timeout: float | None, patience: float
-) -> States:
+def _computed(root: Any, client: Any, retries: int, timeout: float | None, patience: float) -> Any:
     if client is None:
-        states: States = root.compute(scheduler="threads")
-        return states
+        return root.compute(scheduler="threads")
     from distributed import CancelledError, KilledWorker
     from distributed.comm.core import CommClosedError
 
@@ -195,7 +204,7 @@ def _computed(
         future = client.compute(root, retries=retries)
         _watch(client, future, timeout, patience)
         # What is finished needs only to be fetched.
-        found: States = future.result(timeout=patience)
+        found = future.result(timeout=patience)
     except KilledWorker as error:
         raise ClusterError(
             f"workers died {retries + 1} times while they summarised a partition: give them more "

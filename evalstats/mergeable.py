@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, ClassVar, Self
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.data.batches import lazy_table, read_batches
+from evalstats.data.batches import UnlikePartsError, lazy_table, read_batches
 from evalstats.data.columns import Columns
 from evalstats.data.frames import named_columns
 from evalstats.data.merge_tree import MergeTree
@@ -24,6 +24,7 @@ from evalstats.results.method_text import methods_sentence
 
 Array = NDArray[np.float64]
 
+NOT_JOINT = "from a merged state: no covariances between models"
 CONFIDENCE_PARAMETERS = ("inference", "level", "nan_policy")
 
 
@@ -91,8 +92,9 @@ class MergeableEstimator(Estimator):
         notes = [*(message for _, message in diagnoses), *self._remarks(columns)]
         for code, message in diagnoses:
             warn(code, message, stacklevel=4)
-        if len(value) > 1 and bool(np.isnan(covariance[0, 1:]).all()):
-            notes.append("from a merged state: no covariances between models")
+        joint = isinstance(method, NoInference) or not bool(np.isnan(covariance[0, 1:]).any())
+        if not joint:
+            notes.append(NOT_JOINT)
         return Estimate(
             name=self.metric,
             unit=self.unit,
@@ -139,6 +141,28 @@ class MergeableEstimator(Estimator):
         """Whether the state of `n` rows is so much smaller than they that it is worth keeping."""
         return True
 
+    def _state_columns(
+        self, arguments: Mapping[str, object], data: object, sample_weight: object
+    ) -> Columns:
+        """Columns that are summarised: validated ones, where parts can be validated alone."""
+        return self._columns(arguments, data=data, sample_weight=sample_weight)
+
+    def _second_pass(self, state: State) -> Callable[[Columns], Array] | None:  # noqa: ARG002
+        """Sums over the rows of a batch that complete what a state lacks; None if nothing does."""
+        return None
+
+    def _with_second_pass(self, estimate: Estimate, total: Array) -> Estimate:  # noqa: ARG002
+        """Estimate completed by the sums of a second pass."""
+        return estimate
+
+    def _state_serves(self, arguments: Mapping[str, object]) -> bool:  # noqa: ARG002
+        """Whether the state gives the estimate of ``fit`` for role arguments like these."""
+        return True
+
+    def _whole_column(self, arguments: Mapping[str, object]) -> str | None:  # noqa: ARG002
+        """Column whose runs of equal values must lie in one part."""
+        return None
+
     def _summary_key(self, options: dict[str, Any]) -> str:
         """Equal for estimators whose states of the same rows are equal."""
         return self._definition(options)
@@ -169,28 +193,62 @@ class MergeableEstimator(Estimator):
         options = None
         if data is not None and by is None and self.nan_policy == "raise":
             self._check_params()
-            options = self._fit_state()
+            options = self._fit_state() if self._state_serves(arguments) else None
         table = None if options is None else lazy_table(data)
         if table is None or options is None or (cluster is not None and not self._keeps_clusters):
             return super()._fit(arguments, **shared)
         wanted = named_columns([*arguments.values(), sample_weight, cluster])
-        batches = read_batches(table, wanted)
+        if not set(wanted) <= set(table.collect_schema().names()):
+            # The message says which argument names a column that is not there.
+            return super()._fit(arguments, **shared)
+        whole = self._whole_column(arguments)
+        batches = read_batches(table, wanted, whole=whole)
         first, second = next(batches, None), next(batches, None)
         if first is None or second is None:
             return super()._fit(arguments, **{**shared, "data": data if first is None else first})
         given = {name: value for name, value in arguments.items() if value is not None}
         given |= {} if sample_weight is None else {"sample_weight": sample_weight}
         given |= {} if cluster is None else {"cluster": cluster}
-        tree = MergeTree(self.merge)
-        for batch in chain([first, second], batches):
-            state = self.partial(data=batch, **given, **options)
-            if not self._state_pays(state, batch.height):
-                del first, second, tree, batch, state
-                return super()._fit(arguments, **shared)
-            tree.push(state)
-        self.finalize(tree.result())
+        try:
+            state = self._streamed(chain([first, second], batches), given, options)
+        except UnlikePartsError:
+            return super()._fit(arguments, **shared)
+        self.finalize(state)
         self._rows_of_fit = partial(self._columns, arguments, **shared)
         return self
+
+    def _streamed(
+        self, batches: Iterator[Any], given: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> State:
+        """State of all batches.
+
+        Raises
+        ------
+        UnlikePartsError
+            If all rows are needed at once, or the state is hardly shorter than they.
+        InputError
+            If a batch cannot be used; the message says where it starts.
+        """
+        tree = MergeTree(self.merge)
+        start = 0
+        for batch in batches:
+            try:
+                state = self.partial(data=batch, **given, **options)
+            except InputError as error:
+                if self._labels_are_chosen:
+                    raise UnlikePartsError("a part may lack a label") from error
+                raise InputError(f"in the batch from row {start} on: {error}") from error
+            if not self._state_pays(state, batch.height):
+                raise UnlikePartsError("nearly all rows are distinct")
+            tree.push(state)
+            start += batch.height
+        return tree.result()
+
+    @property
+    def _labels_are_chosen(self) -> bool:
+        """Whether the meaning of a label depends on which others there are."""
+        several = getattr(self, "target", "positive") != "positive"
+        return several or getattr(self, "pos_label", None) is not None
 
     def _fitted_columns(self) -> Columns:
         if not hasattr(self, "_columns_seen") and hasattr(self, "_rows_of_fit"):
@@ -229,9 +287,9 @@ class MergeableEstimator(Estimator):
         names = [role.name for role in self.roles]
         arguments: dict[str, object] = dict(zip(names, roles, strict=False))
         arguments.update({name: options.pop(name) for name in names if name in options})
-        columns = self._columns(arguments, data=data, sample_weight=sample_weight)
+        columns = self._state_columns(arguments, data, sample_weight)
         table = self._summarise(columns, options)
-        return State(self._definition(options), table)
+        return State(self._definition(options, columns), table)
 
     def merge(self, *states: State) -> State:
         """Combine the summaries of several parts.
@@ -255,9 +313,10 @@ class MergeableEstimator(Estimator):
             raise InputError("merge needs at least one state")
         for position, state in enumerate(states):
             if state.definition != states[0].definition:
-                raise InputError(
+                raise UnlikePartsError(
                     f"state {position} was built as {state.definition}, the first one as "
-                    f"{states[0].definition}: merge states of one definition only"
+                    f"{states[0].definition}: merge states of one definition only (classes that "
+                    "differ because a part lacks one: pass labels=)"
                 )
         return State(states[0].definition, self._merge([state.table for state in states]))
 
@@ -299,6 +358,9 @@ class MergeableEstimator(Estimator):
             if name not in CONFIDENCE_PARAMETERS
         }
 
-    def _definition(self, options: dict[str, Any]) -> str:
-        described = {"parameters": self._parameters(), "options": options}
+    def _definition(self, options: dict[str, Any], columns: Columns | None = None) -> str:
+        described: dict[str, Any] = {"parameters": self._parameters(), "options": options}
+        classes = None if columns is None else columns.extra.get("classes")
+        if classes is not None:
+            described["classes"] = [repr(label) for label in classes]
         return f"{type(self).__name__}:{json.dumps(described, sort_keys=True)}"

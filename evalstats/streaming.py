@@ -13,7 +13,9 @@ from os import PathLike
 from typing import Any, TypeVar, overload
 
 import joblib
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from evalstats.data.batches import lazy_table, read_batches, require_rows
 from evalstats.data.files import matching_files, scan_table
@@ -27,6 +29,7 @@ from evalstats.mergeable import MergeableEstimator
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Fitted = TypeVar("Fitted", bound=Estimator)
+Array = NDArray[np.float64]
 States = list[State]
 
 
@@ -81,6 +84,16 @@ class Summary:
         wanted = [*self.roles, *self.shared.values()]
         return named_columns([*wanted, *(value for own in self.named for value in own.values())])
 
+    def whole(self) -> str | None:
+        """Column of units that batches must not cut."""
+        for estimator, named in zip(self.estimators, self.named, strict=True):
+            names = [role.name for role in estimator._active_roles()]
+            given = dict(zip(names, self.roles, strict=False)) | named
+            column = estimator._whole_column(given)
+            if column is not None:
+                return column
+        return None
+
     def partial(self, data: object) -> States:
         """States of one batch, one for each distinct kind."""
         return [
@@ -101,12 +114,65 @@ class Summary:
 
     def finalize(self, states: States) -> None:
         """Set ``estimate_`` of every estimator."""
-        found = dict(zip(sorted(set(self.source)), states, strict=True))
-        for place, estimator in enumerate(self.estimators):
-            state = found[self.source[place]]
-            if self.source[place] != place:
-                state = State(estimator._definition(self.options[place]), state.table)
+        for estimator, state in zip(self.estimators, self.own_states(states), strict=True):
             estimator.finalize(state)
+
+    def own_states(self, states: States) -> States:
+        """State of each estimator, those that are shared under its own definition."""
+        found = dict(zip(sorted(set(self.source)), states, strict=True))
+        own = []
+        for place, (estimator, source) in enumerate(zip(self.estimators, self.source, strict=True)):
+            state = found[source]
+            if source != place:
+                state = State(estimator._definition(self.options[place]), state.table)
+            own.append(state)
+        return own
+
+
+class SecondPass:
+    """What the first pass leaves open, as sums over the rows of each batch.
+
+    Parameters
+    ----------
+    summary : Summary
+        The first pass.
+    states : list of State
+        Its result.
+    """
+
+    def __init__(self, summary: Summary, states: States) -> None:
+        self.summary = summary
+        open_ = enumerate(
+            estimator._second_pass(state)
+            for estimator, state in zip(summary.estimators, summary.own_states(states), strict=True)
+        )
+        self.tasks = {place: task for place, task in open_ if task is not None}
+
+    def columns(self) -> list[str]:
+        """Columns that are read."""
+        return self.summary.columns()
+
+    def partial(self, data: object) -> list[Array]:
+        """Sums of one batch."""
+        found = []
+        for place, task in self.tasks.items():
+            estimator = self.summary.estimators[place]
+            names = [role.name for role in estimator._active_roles()]
+            arguments = dict(zip(names, self.summary.roles, strict=False))
+            arguments |= self.summary.named[place]
+            weight = self.summary.shared.get("sample_weight")
+            found.append(task(estimator._state_columns(arguments, data, weight)))
+        return found
+
+    def merge(self, left: list[Array], right: list[Array]) -> list[Array]:
+        """Sums of two neighbouring parts."""
+        return [first + second for first, second in zip(left, right, strict=True)]
+
+    def finalize(self, total: list[Array]) -> None:
+        """Complete the estimates."""
+        for place, sums in zip(self.tasks, total, strict=True):
+            estimator = self.summary.estimators[place]
+            estimator.estimate_ = estimator._with_second_pass(estimator.estimate_, sums)
 
 
 @overload
@@ -124,6 +190,7 @@ def fit(
     state: str | None = None,
     batch_rows: int | None = None,
     n_jobs: int | None = None,
+    second_pass: bool = False,
     **named: object,
 ) -> Any:
     """Fit one or several estimators in one pass over a table that need not fit into memory.
@@ -147,6 +214,9 @@ def fit(
         Rows of a batch; by default 2^20, fewer where rows are long.
     n_jobs : int, optional
         Batches that are summarised at the same time; by default one per processor.
+    second_pass : bool, default False
+        Read the table again for the covariances between models that binned states of AUROC and
+        AUPRC do not hold, so that ``compare`` works.
     **named : str or list of str
         Role arguments by name; each estimator takes those that it has.
 
@@ -181,8 +251,19 @@ def fit(
     single = isinstance(estimators, Estimator)
     chosen = [estimators] if single else list(estimators)
     summary = summary_of(chosen, roles, named, sample_weight, cluster, state)
-    batches = frames_of(data, summary.columns(), require_rows(batch_rows))
-    summary.finalize(reduced(summary, batches, n_jobs))
+    if second_pass and isinstance(data, Iterator):
+        raise InputError(
+            "second_pass=True reads the data twice, but an iterator is read once: pass files, a "
+            "LazyFrame or a list of frames"
+        )
+    rows = require_rows(batch_rows)
+    states = reduced(summary.partial, summary.merge, frames_of(data, summary, rows), n_jobs)
+    summary.finalize(states)
+    if second_pass:
+        again = SecondPass(summary, states)
+        if again.tasks:
+            total = reduced(again.partial, again.merge, frames_of(data, summary, rows), n_jobs)
+            again.finalize(total)
     return chosen[0] if single else chosen
 
 
@@ -229,37 +310,43 @@ def summary_of(
     return Summary(mergeable, roles, named, shared, state)
 
 
-def frames_of(data: object, columns: list[str], rows: int | None) -> Iterator[object]:
+def frames_of(data: object, summary: Summary, rows: int | None) -> Iterator[object]:
     """Batches of each file or of a table, or the given frames."""
+    columns, whole = summary.columns(), summary.whole()
     if isinstance(data, str | PathLike):
         return chain.from_iterable(
-            read_batches(scan_table(path), columns, rows) for path in matching_files(data)
+            read_batches(scan_table(path), columns, rows, whole) for path in matching_files(data)
         )
     if isinstance(data, pl.DataFrame):
         data = data.lazy()
     table = lazy_table(data)
     if table is not None:
-        return iter(read_batches(table, columns, rows))
+        return iter(read_batches(table, columns, rows, whole))
     if hasattr(data, "__arrow_c_stream__") or not isinstance(data, Iterable):
         return iter([data])
     return iter(data)
 
 
-def reduced(summary: Summary, batches: Iterator[object], n_jobs: int | None = None) -> States:
-    """States of all batches, merged along the tree.
+def reduced(
+    summarise: Callable[[object], Item],
+    merge: Callable[[Item, Item], Item],
+    batches: Iterator[object],
+    n_jobs: int | None = None,
+) -> Item:
+    """Summaries of all batches, merged along the tree.
 
     Raises
     ------
     InputError
         If there is no batch, or one of them cannot be used; the message says which.
     """
-    tree = MergeTree(summary.merge)
+    tree = MergeTree(merge)
     count = 0
 
-    def summarised(numbered: tuple[int, object]) -> States:
+    def summarised(numbered: tuple[int, object]) -> Item:
         number, batch = numbered
         try:
-            return summary.partial(batch)
+            return summarise(batch)
         except InputError as error:
             raise InputError(f"batch {number}: {error}") from error
 

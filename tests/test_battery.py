@@ -386,7 +386,7 @@ def test_models_do_not_influence_each_other(cls):
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 def test_merge(cls, rng, weighted):
     arguments = example(cls)
-    weight = rng.uniform(0.1, 3.0, N) if weighted else None
+    weight = drawn_weights(cls, rng, 0.1, 3.0) if weighted else None
     whole = fit(cls, arguments, sample_weight=weight)
     estimator = deterministic(cls, arguments)
     for n_parts in (1, 2, 3, 5):

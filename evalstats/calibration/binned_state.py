@@ -13,13 +13,24 @@ from numpy.typing import NDArray
 
 from evalstats.calibration.binned_error import Norm, combined_error, plugin_error
 from evalstats.calibration.binning import Bins, FixedBins
+from evalstats.calibration.gaps import curve_of_sums
 from evalstats.calibration.kernels import bin_moments, pair_moments
 from evalstats.data.columns import Columns
 from evalstats.errors import InputError
+from evalstats.inference.confidence_curve import ConfidenceCurve
 
 Array = NDArray[np.float64]
-SUMS = ("weight", "error", "outcome", "weight2", "error2", "square2", "other2")
-OWN = SUMS[:6]
+OWN = (
+    "weight",
+    "error",
+    "outcome",
+    "weight2",
+    "error2",
+    "square2",
+    "forecast2",
+    "binomial2",
+)
+SUMS = (*OWN, "other2")
 PAIRED = ("weight2", "error2", "other2", "square2")
 # Pairs of more sets (classes of several models) would be longer than the rows they summarise.
 MAX_SETS = 16
@@ -111,6 +122,15 @@ def set_sums(table: pl.DataFrame, counts_rows: bool) -> list[Array]:
     names = ("weight", "error", "outcome", "weight" if counts_rows else "weight2")
     return [
         np.column_stack([rows[name].to_numpy().astype(np.float64) for name in names])
+        for rows in _own_rows(table)
+    ]
+
+
+def summarised_curves(table: pl.DataFrame, norm: Norm) -> list[ConfidenceCurve]:
+    """Confidence curve of the error of each set."""
+    names = ("weight", "error", "weight2", "forecast2", "binomial2")
+    return [
+        curve_of_sums(rows.select(names).to_numpy(), int(rows["n"].sum()), norm)
         for rows in _own_rows(table)
     ]
 

@@ -1,6 +1,7 @@
 """Expected calibration error and its relatives: binned differences of forecast and frequency."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from evalstats.calibration.binned_state import (
     merged_bins,
     sample_size,
     set_sums,
+    summarised_curves,
     summarised_errors,
     summarised_models,
 )
@@ -46,6 +48,7 @@ from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
+from evalstats.inference.confidence_curve import ConfidenceCurve
 from evalstats.inference.methods import (
     Analytic,
     Bootstrap,
@@ -60,6 +63,7 @@ from evalstats.results.estimate import Estimate
 Array = NDArray[np.float64]
 MAX_SINGLETONS = 0.5
 N_RESAMPLES = 1000
+SUMMARISED = "test inversion, and influence-function standard errors of differences"
 
 
 class CalibrationError(ProbabilityEstimator, MergeableEstimator):
@@ -367,13 +371,9 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         if not self._inverts:
             return {}
         weights = _row_weights(columns)
-        curves = [
-            error_curve(sets[0], weights, columns.cluster, self.norm) for sets in prepared.models
-        ]
-        return {
-            f"curve_{name}": np.stack([getattr(curve, name) for curve in curves], axis=1)
-            for name in ("value", "above", "below")
-        }
+        return _curve_support(
+            [error_curve(sets[0], weights, columns.cluster, self.norm) for sets in prepared.models]
+        )
 
     def _diagnose(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
         weights = _row_weights(columns)
@@ -434,7 +434,17 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
         terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
         counts = np.full(len(values), size.n, dtype=np.int64)
         unclear = self._unclear(sums)
-        return self._merged_estimate(size, terms, values, covariance, counts, unclear)
+        estimate = self._merged_estimate(size, terms, values, covariance, counts, unclear)
+        if not self._inverts:
+            return estimate
+        # Intervals need no more than the sums; errors and differences are analytic.
+        return replace(
+            estimate,
+            inference=f"test inversion; differences: {estimate.inference}",
+            interval=("confidence_curve",) * len(models),
+            support=_curve_support(summarised_curves(table, self.norm)),
+            method_text=estimate.method_text.replace(self._analytic_name(size), SUMMARISED),
+        )
 
     # What methods of the fitted estimator share ---------------------------------------------
 
@@ -452,6 +462,13 @@ class CalibrationError(ProbabilityEstimator, MergeableEstimator):
                 for model, item in zip(sample.model_names, value(sample, prepared), strict=True)
             ]
         return pl.DataFrame(rows)
+
+
+def _curve_support(curves: list[ConfidenceCurve]) -> dict[str, Array]:
+    return {
+        f"curve_{name}": np.stack([getattr(curve, name) for curve in curves], axis=1)
+        for name in ("value", "above", "below")
+    }
 
 
 def _row_weights(columns: Columns) -> Array:

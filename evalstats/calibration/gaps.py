@@ -27,6 +27,31 @@ def error_curve(
     return norm_confidence_curve(mean, covariance, _norm(share, norm), even=norm == 1)
 
 
+def curve_of_sums(sums: Array, n: int, norm: Norm) -> ConfidenceCurve:
+    """Confidence curve of the error of one model from sums over independent rows.
+
+    Parameters
+    ----------
+    sums : float64 array (bins, 5)
+        Sums of w, w (y - p), w^2, w^2 p and w^2 p (1 - p) of each bin.
+    n : int
+        Number of rows with weight.
+    norm : {1, 2, "max"}
+        Norm of the error.
+    """
+    total = sums[:, 0].sum()
+    weight, error, squared, forecast, binomial = sums[sums[:, 0] > 0].T
+    mean, share = error / total, weight / total
+    independent = _IndependentCovariance(
+        share,
+        squared / total**2,
+        binomial / total**2,
+        (squared - 2.0 * forecast) / total**2,
+        n / max(n - 1, 1),
+    )
+    return norm_confidence_curve(mean, independent, _norm(share, norm))
+
+
 def _norm(share: Array, norm: Norm) -> Callable[[Array], Array]:
     return partial(_norm_of, share=share, norm=norm)
 

@@ -319,19 +319,29 @@ def bin_moments(
     counts: NDArray[np.int64],
     moments: Array,
 ) -> None:
-    """Rows with weight, and sums of w, we, wy, w^2, w^2 e and w^2 e^2 of each bin. O(n)."""
+    """Rows with weight, and weighted sums of each bin. O(n).
+
+    Parameters
+    ----------
+    moments : float64 array (bins, 8)
+        Sums of w, we, wy, w^2, w^2 e, w^2 e^2, w^2 p and w^2 p (1 - p), which are added to.
+    """
     for row in range(code.size):
         weight = weights[row]
         if weight > 0.0:
             place = code[row]
             weighted = weight * error[row]
+            happened = np.float64(outcome[row])
+            forecast = happened - error[row]
             counts[place] += 1
             moments[place, 0] += weight
             moments[place, 1] += weighted
-            moments[place, 2] += weight if outcome[row] else 0.0
+            moments[place, 2] += weight * happened
             moments[place, 3] += weight * weight
             moments[place, 4] += weight * weighted
             moments[place, 5] += weighted * weighted
+            moments[place, 6] += weight * weight * forecast
+            moments[place, 7] += weight * weight * forecast * (1.0 - forecast)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Log loss, the logarithmic score."""
 
 from collections.abc import Hashable, Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -135,12 +135,51 @@ class LogLoss(ProperScore):
             return super()._influence(prepared, weights)
 
     def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:
+        tallies = self._tallies(columns, prepared)
+        known = {"terms": columns.model_names, **tallies}
+        found = self._summary_diagnoses(Columns(columns.n, {}, {}, extra=known))
+        if not np.isfinite(prepared.values).all():
+            return found
+        return [*found, *super()._diagnose(columns, prepared)]
+
+    def _remarks(self, columns: Columns) -> list[str]:
+        if self.clip is None:
+            return []
+        clipped = columns.extra.get("rows:clipped")
+        models = columns.extra.get("terms", columns.model_names)
+        if clipped is None:
+            clipped = self._clipped(columns)
+        return [
+            f"{model}: {count} rows clipped"
+            for model, count in zip(models, clipped, strict=True)
+            if count
+        ]
+
+    def _clipped(self, columns: Columns) -> list[int]:
+        """Rows of each model that clipping changes."""
+        return [
+            int(_outside(forecast, columns.extra["spacing"][model]).sum())
+            for model, forecast in columns.models["y_prob"].items()
+        ]
+
+    def _tallies(self, columns: Columns, prepared: RowValues) -> dict[str, list[Any]]:
+        spacing = columns.extra["spacing"]
+        worst = [-np.log(spacing[model]) * (1 - 1e-9) for model in columns.model_names]
+        impossible = [
+            int((values >= limit).sum())
+            for values, limit in zip(prepared.values, worst, strict=True)
+        ]
+        return {
+            "rows:impossible": impossible,
+            "rows:clipped": self._clipped(columns),
+            "same:spacing": [spacing[model] for model in columns.model_names],
+        }
+
+    def _summary_diagnoses(self, columns: Columns) -> list[Diagnosis]:
         found = []
-        for position, (model, forecast) in enumerate(columns.models["y_prob"].items()):
-            spacing = columns.extra["spacing"][model]
-            worst = -np.log(spacing) * (1 - 1e-9)
-            impossible = int((prepared.values[position] >= worst).sum())
-            changed = int(_outside(forecast, spacing).sum())
+        names = ("terms", "rows:impossible", "rows:clipped", "same:spacing")
+        tallies = (columns.extra[name] for name in names)
+        for model, impossible, changed, spacing in zip(*tallies, strict=True):
             if impossible and self.clip is None:
                 message = f"{model}: {impossible} rows had probability 0: the log loss is infinite"
                 found.append(("impossible-events", message))
@@ -151,18 +190,7 @@ class LogLoss(ProperScore):
                     f"clipped {changed} rows"
                 )
                 found.append(("impossible-events", message))
-        if not np.isfinite(prepared.values).all():
-            return found
-        return [*found, *super()._diagnose(columns, prepared)]
-
-    def _remarks(self, columns: Columns) -> list[str]:
-        if self.clip is None or not columns.models:
-            return []
-        clipped = {
-            model: int(_outside(forecast, columns.extra["spacing"][model]).sum())
-            for model, forecast in columns.models["y_prob"].items()
-        }
-        return [f"{model}: {count} rows clipped" for model, count in clipped.items() if count]
+        return found
 
 
 def _outside(forecast: Array, spacing: float) -> NDArray[np.bool_]:

@@ -20,6 +20,15 @@ from evalstats.results.estimate import Estimate
 Array = NDArray[np.float64]
 MOMENTS = ("weight", "value", "weight2", "value2")
 PRODUCTS = "products"
+ADDED = ("n", *MOMENTS)
+TALLY = "rows:"
+SHARED = "same:"
+# A relative spread as small as that is what rounding leaves of none.
+ROUNDING = 1e-15
+DEGENERATE = (
+    "degenerate-variance",
+    "every row has the same value: the standard error is 0 and says nothing",
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,7 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
     def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:
         spread = np.ptp(prepared.values, axis=1)
         if columns.n > 1 and bool((spread == 0).any()):
-            message = "every row has the same value: the standard error is 0 and says nothing"
-            return [("degenerate-variance", message)]
+            return [DEGENERATE]
         return []
 
     def _analytic_name(self, columns: Columns) -> str:
@@ -69,18 +77,22 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
     def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
         if options:
             raise InputError(f"{', '.join(options)}: a state of means has no options")
-        values = self._prepare(columns).values
+        prepared = self._prepare(columns)
+        values = prepared.values
         weights = np.ones(columns.n) if columns.weight is None else columns.weight
         moments = weighted_moments(values, weights)
         terms = pl.DataFrame(self._terms(columns))
+        tallies = self._tallies(columns, prepared)
         return terms.with_columns(
+            *(pl.Series(name, numbers) for name, numbers in tallies.items()),
             pl.lit(int((weights > 0).sum())).alias("n"),
             *(pl.Series(name, moments[:, column]) for column, name in enumerate(MOMENTS)),
             pl.Series(PRODUCTS, moments[:, len(MOMENTS) :].tolist(), pl.List(pl.Float64)),
         )
 
     def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
-        keys = [name for name in tables[0].columns if name not in ("n", *MOMENTS, PRODUCTS)]
+        sums = [name for name in tables[0].columns if name in ADDED or name.startswith(TALLY)]
+        keys = [name for name in tables[0].columns if name not in (*sums, PRODUCTS)]
         if any(
             table.columns != tables[0].columns or not table[keys].equals(tables[0][keys])
             for table in tables
@@ -90,7 +102,7 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
         for table in tables[1:]:
             products = _products(total) + _products(table)
             total = total.with_columns(
-                *(pl.Series(name, total[name] + table[name]) for name in ("n", *MOMENTS)),
+                *(pl.Series(name, total[name] + table[name]) for name in sums),
                 pl.Series(PRODUCTS, products.tolist(), pl.List(pl.Float64)),
             )
         return total
@@ -106,10 +118,27 @@ class MeanScore(ProbabilityEstimator, MergeableEstimator):
         spread = _products(table) - crossed - crossed.T + np.outer(mean, mean) * weight2[0]
         np.fill_diagonal(spread, np.clip(np.diag(spread), 0.0, None))
         factor = n[0] / (n[0] - 1.0) if n[0] > 1 else np.nan
-        terms = table.drop("n", *MOMENTS, PRODUCTS)
-        columns = Columns(int(n[0]), {}, {}, None if weight[0] == n[0] else np.ones(1))
+        names = [name for name in table.columns if name.startswith((TALLY, SHARED))]
+        extra = {name: table[name].to_list() for name in names}
+        terms = table.drop(*ADDED, PRODUCTS, *names)
+        weighted = None if weight[0] == n[0] else np.ones(1)
+        columns = Columns(int(n[0]), {}, {}, weighted, extra={"terms": terms["model"], **extra})
         covariance = spread * factor / weight[0] ** 2
-        return self._merged_estimate(columns, terms, mean, covariance, n)
+        found = self._summary_diagnoses(columns)
+        if n[0] > 1 and bool((np.diag(spread) <= ROUNDING * mean**2 * weight2).any()):
+            found.append(DEGENERATE)
+        return self._merged_estimate(columns, terms, mean, covariance, n, found)
+
+    def _tallies(self, columns: Columns, prepared: RowValues) -> dict[str, list[Any]]:  # noqa: ARG002
+        """Numbers by term that warnings need.
+
+        Names that begin with ``rows:`` add up over parts; with ``same:`` they must be alike.
+        """
+        return {}
+
+    def _summary_diagnoses(self, columns: Columns) -> list[Diagnosis]:  # noqa: ARG002
+        """Warnings from the tallies of a summary, which are in `columns.extra`."""
+        return []
 
     def _fit_state(self) -> dict[str, Any] | None:
         return {} if self._is_analytic else None

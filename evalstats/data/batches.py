@@ -7,7 +7,13 @@ import narwhals as nw
 import polars as pl
 
 from evalstats.data.files import scan_table
+from evalstats.data.frames import unknown_column
 from evalstats.errors import InputError
+
+
+class UnlikePartsError(InputError):
+    """Parts cannot be summarised one by one: a unit lies in several, or they were read unlike."""
+
 
 MOST_ROWS = 1 << 20
 BATCH_BYTES = 64 << 20
@@ -24,7 +30,7 @@ def lazy_table(data: object) -> pl.LazyFrame | None:
 
 
 def read_batches(
-    table: pl.LazyFrame, columns: list[str], rows: int | None = None
+    table: pl.LazyFrame, columns: list[str], rows: int | None = None, whole: str | None = None
 ) -> Iterator[pl.DataFrame]:
     """Yield the named columns in batches of equal length, the last one shorter.
 
@@ -33,10 +39,12 @@ def read_batches(
     table : polars.LazyFrame
         What to read; polars reads a few batches ahead, never all of it.
     columns : list of str
-        Columns to read; names that the table lacks are left to whoever uses them.
+        Columns to read.
     rows : int, optional
         Rows of a batch; by default 2^20, or fewer where the first rows show that these would take
         more than 64 MiB.
+    whole : str, optional
+        Column whose runs of equal values are never cut, such as the unit that draws belong to.
 
     Yields
     ------
@@ -51,17 +59,40 @@ def read_batches(
         held.append(chunk)
         count += chunk.height
         while count >= size:
-            whole = pl.concat(held) if len(held) > 1 else held[0]
-            yield whole[:size]
-            held, count = [whole[size:]], count - size
+            frame = pl.concat(held) if len(held) > 1 else held[0]
+            cut = size if whole is None else _cut_between_runs(frame[whole], size)
+            held = [frame[cut:]]
+            if cut == 0:
+                break
+            yield frame[:cut]
+            count -= cut
     if count:
         yield pl.concat(held)
 
 
+def _cut_between_runs(values: pl.Series, size: int) -> int:
+    """Last change of value up to `size`, else the first one after it, else 0."""
+    changes = (values[1:].ne_missing(values[:-1])).arg_true() + 1
+    places = changes.to_numpy()
+    before = places[places <= size]
+    if len(before):
+        return int(before[-1])
+    return int(places[0]) if len(places) else 0
+
+
 def selected(table: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
-    """The named columns that a table has."""
+    """The named columns.
+
+    Raises
+    ------
+    InputError
+        If the table lacks one of them.
+    """
     known = table.collect_schema().names()
-    return table.select([name for name in columns if name in known])
+    for name in columns:
+        if name not in known:
+            raise InputError(unknown_column(name, known))
+    return table.select(columns)
 
 
 def batch_rows(table: pl.LazyFrame) -> int:

@@ -52,19 +52,21 @@ class Frame:
                 f"not a {type(name).__name__}"
             )
         if name not in self.names:
-            raise InputError(f"{argument}: there is no column {name!r}. {self._suggest(name)}")
+            raise InputError(f"{argument}: {unknown_column(name, self.names)}")
         if self.names.count(name) > 1:
             raise InputError(
                 f"{argument}: {self.names.count(name)} columns are called {name!r}: rename them"
             )
         return series_to_numpy(self._frame.get_column(name))
 
-    def _suggest(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        shown = ", ".join(repr(known) for known in self.names[:20])
-        more = f" and {len(self.names) - 20} more" if len(self.names) > 20 else ""
-        return f"{hint}Available columns: {shown}{more}"
+
+def unknown_column(name: str, names: Sequence[str]) -> str:
+    """Say that there is no such column, and which ones there are."""
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    shown = ", ".join(repr(known) for known in names[:20])
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"there is no column {name!r}. {hint}Available columns: {shown}{more}"
 
 
 def series_to_numpy(series: "nw.Series[Any]") -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -16,7 +16,7 @@ HEADER = "__state__"
 class State:
     """What an estimator keeps of the rows it has seen: an Arrow table and what it means.
 
-    Attributes
+    Parameters
     ----------
     definition : str
         Estimator and options; only states of the same definition may be merged.
@@ -28,7 +28,13 @@ class State:
     table: pl.DataFrame
 
     def to_bytes(self) -> bytes:
-        """Serialise as an Arrow IPC file."""
+        """Serialise as an Arrow IPC file.
+
+        Returns
+        -------
+        bytes
+            Table and definition, for :meth:`from_bytes`.
+        """
         header = json.dumps({"version": STATE_VERSION, "definition": self.definition})
         buffer = io.BytesIO()
         self.table.with_columns(pl.lit(header, pl.Categorical).alias(HEADER)).write_ipc(buffer)
@@ -37,6 +43,16 @@ class State:
     @classmethod
     def from_bytes(cls, content: bytes) -> "State":
         """Read what :meth:`to_bytes` wrote.
+
+        Parameters
+        ----------
+        content : bytes
+            A serialised state.
+
+        Returns
+        -------
+        State
+            The state.
 
         Raises
         ------

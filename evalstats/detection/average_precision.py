@@ -161,6 +161,9 @@ class AveragePrecision(DetectionEstimator):
     def per_category(self, *, n_resamples: int = 1000, rng: int = 0) -> pl.DataFrame:
         """Average precision of each category, with bias-corrected intervals.
 
+        The bias is that of a single bootstrap, smaller than that of the double one that
+        ``estimate_`` uses by default.
+
         Parameters
         ----------
         n_resamples : int, default 1000
@@ -214,6 +217,9 @@ class AveragePrecision(DetectionEstimator):
         rng: int = 0,
     ) -> pl.DataFrame:
         """AP-Fixed under smaller budgets of detections per category.
+
+        The bias is that of a single bootstrap, smaller than that of the double one that
+        ``estimate_`` uses by default.
 
         Parameters
         ----------

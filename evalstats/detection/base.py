@@ -305,7 +305,8 @@ class DetectionEstimator(Estimator):
         """Standard errors that generalise to new categories as well as to new images.
 
         Images and categories are drawn independently (Owen and Eckles 2012), for statements about
-        categories like these; ``estimate_`` holds the categories fixed.
+        categories like these; ``estimate_`` holds the categories fixed. The bias is that
+        of a single bootstrap, smaller than that of the double one of ``estimate_``.
 
         Parameters
         ----------

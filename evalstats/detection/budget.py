@@ -45,15 +45,17 @@ def budget_table(
             curves = curve_set(matches, matches.category_rank < budget, every, ties=ties)
 
             def number(weight: Array, curves: CurveSet = curves) -> float:
-                return float(np.nanmean(curve_values(curves, weight).ap))
+                result = curve_values(curves, weight)
+                defined = result.n > 0
+                return float(result.ap[defined].mean()) if bool(defined.any()) else float("nan")
 
             rows.append((name, budget, number(base)))
             replicates.append(parallel_map(number, draws, len(matches.score) * n_resamples))
     value = np.array([row[2] for row in rows])
     drawn = np.array(replicates).reshape(len(rows), n_resamples).T
     enough = n_resamples > 1
-    bias = drawn.mean(axis=0) - value if enough else np.full(len(rows), np.nan)
-    error = drawn.std(axis=0, ddof=1) if enough else np.full(len(rows), np.nan)
+    bias = np.nanmean(drawn, axis=0) - value if enough else np.full(len(rows), np.nan)
+    error = np.nanstd(drawn, axis=0, ddof=1) if enough else np.full(len(rows), np.nan)
     critical = critical_value(level, np.full(len(rows), np.inf))
     low, high = bias_corrected_interval(value, error, bias, critical, "logit")
     table = {

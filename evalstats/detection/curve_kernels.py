@@ -11,6 +11,8 @@ Array = NDArray[np.float64]
 
 # What COCO adds to the denominator of precision: the spacing of doubles at one.
 SPACING = 2.220446049250313e-16
+# Sums of fractional weights in two orders differ by less: all found is a recall of exactly 1.
+ROUNDING = 1e-12
 
 
 @kernel
@@ -19,16 +21,27 @@ def count_events(
     rows: Codes,
     hits: NDArray[np.uint32],
     ignored: NDArray[np.uint32],
+    score: Array,
+    block: bool,
     counts: Codes,
     last: Codes,
 ) -> None:
-    """Hits and ignored detections per group and threshold; last hit of each. O(D x T)."""
+    """Hits and ignored detections per group and threshold up to the last hit. O(D x T).
+
+    `last` is the position of that hit, or the end of its block of equal scores with `block`.
+    """
     n_thresholds = counts.shape[1]
     for g in range(len(offsets) - 1):
         last[g] = -1
         for position in range(offsets[g], offsets[g + 1]):
             if hits[rows[position]] != 0:
                 last[g] = position - offsets[g]
+        if block and last[g] >= 0:
+            tied = score[rows[offsets[g] + last[g]]]
+            position = offsets[g] + last[g] + 1
+            while position < offsets[g + 1] and score[rows[position]] == tied:
+                last[g] += 1
+                position += 1
         for position in range(offsets[g], offsets[g] + last[g] + 1):
             either = hits[rows[position]] | ignored[rows[position]]
             for t in range(n_thresholds):
@@ -145,10 +158,10 @@ def weighted_curves(
                 if e + 1 < stop and event_end[e + 1] == event_end[e]:
                     continue
                 if held > 0:
-                    tp[m] = held
+                    tp[m] = n[g] if held > n[g] * (1.0 - ROUNDING) else held
                     precision[m] = held / (total[event_end[e]] - ignored + SPACING)
                     m += 1
-            recall[g, t] = held / n[g]
+            recall[g, t] = 1.0 if held > n[g] * (1.0 - ROUNDING) else held / n[g]
             ap[g, t] = _interpolate(tp, precision, m, n[g], grid, curve, g, t)
 
 

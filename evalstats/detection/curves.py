@@ -67,7 +67,8 @@ def curve_set(
     ignored = matches.ignored[area]
     counts = np.zeros((n_groups, n_thresholds), dtype=np.int64)
     last = np.empty(n_groups, dtype=np.int64)
-    count_events(offsets, rows, hits, ignored, counts, last)
+    block = ties == "block"
+    count_events(offsets, rows, hits, ignored, matches.score, block, counts, last)
     event_offsets = np.concatenate([[0], np.cumsum(counts.ravel())]).astype(np.int64)
     event = np.empty(event_offsets[-1], dtype=np.int32)
     event_end = np.empty(event_offsets[-1], dtype=np.int32)
@@ -78,18 +79,12 @@ def curve_set(
         hits,
         ignored,
         matches.score,
-        ties == "block",
+        block,
         event_offsets,
         event,
         event_end,
     )
     needed = last + 1
-    slots = event_offsets.reshape(-1)[:: max(n_thresholds, 1)] if n_groups else np.zeros(1, int)
-    ends = np.zeros(n_groups, dtype=np.int64)
-    filled = np.flatnonzero(np.diff(slots) > 0)
-    if len(filled):
-        ends[filled] = np.maximum.reduceat(event_end, slots[filled]) + 1
-    needed = np.maximum(needed, ends)
     cut = np.concatenate([[0], np.cumsum(needed)]).astype(np.int64)
     source = np.repeat(offsets[:-1] - cut[:-1], needed) + np.arange(cut[-1])
     chosen = rows[source.astype(np.int64)]
@@ -140,6 +135,7 @@ def curve_values(
     """Average precision and recall under weights of images and categories. One pass."""
     from evalstats.detection.curve_kernels import weighted_curves
 
+    weight, unit = _in_units(weight)
     shape = (curves.n_groups, curves.n_thresholds)
     n, ap, recall = np.empty(curves.n_groups), np.empty(shape), np.empty(shape)
     curve = np.full((*shape, len(GRID)) if with_curves else (0, 0, 0), np.nan)
@@ -153,7 +149,7 @@ def curve_values(
         curves.truth_image,
         curves.truth_category,
         curves.truth_group,
-        np.ascontiguousarray(weight, dtype=np.float64),
+        weight,
         curves.ones if category_weight is None else category_weight,
         GRID,
         n,
@@ -161,4 +157,18 @@ def curve_values(
         recall,
         curve,
     )
-    return CurveValues(n, ap, recall, curve)
+    return CurveValues(n * unit, ap, recall, curve)
+
+
+def _in_units(weight: Array) -> tuple[Array, float]:
+    """Weights as multiples of the smallest one, whole where they are so up to rounding.
+
+    Recall is compared with the grid exactly, so that 0.1 for every image must give the sums of 1.
+    """
+    weight = np.ascontiguousarray(weight, dtype=np.float64)
+    if np.array_equal(weight, np.rint(weight)) or not bool((weight > 0).any()):
+        return weight, 1.0
+    unit = float(weight[weight > 0].min())
+    multiple = weight / unit
+    whole = np.rint(multiple)
+    return (whole if np.allclose(multiple, whole, rtol=1e-12, atol=0.0) else multiple), unit

@@ -119,6 +119,11 @@ def read_ground_truth(
     negative, incomplete = _federated(images, order, categories)
     plain = np.zeros((len(annotations), 4)) if box is None else box
     area = annotations.floats("area", plain[:, 2] * plain[:, 3])
+    if not bool(np.isfinite(area).all()):
+        row = int(np.argmin(np.isfinite(area)))
+        raise InputError(
+            f"ground_truth annotations has area {area[row]} in row {row}: it must be finite"
+        )
     zeros = np.zeros(len(annotations), dtype=np.int64)
     return GroundTruth(
         image_ids=image_ids,

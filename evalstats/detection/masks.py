@@ -1,7 +1,7 @@
 """Run-length encoded masks as concatenated arrays of run lengths."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,13 @@ class Masks:
             self.box[rows],
         )
 
+    def compacted(self) -> "Masks":
+        """Return the same masks without the runs of others that share the array. O(runs)."""
+        lengths = self.stop - self.start
+        stop = np.cumsum(lengths)
+        rows = np.repeat(self.start - (stop - lengths), lengths) + np.arange(int(lengths.sum()))
+        return replace(self, runs=self.runs[rows], start=stop - lengths, stop=stop)
+
 
 def masks_from_text(counts: Sequence[str | bytes], size: Codes, label: str) -> Masks:
     """Masks from COCO's compressed text, by compiled decoding. O(bytes)."""
@@ -75,11 +82,17 @@ def masks_from_text(counts: Sequence[str | bytes], size: Codes, label: str) -> M
     return described(runs, offsets, size, label)
 
 
-def masks_from_runs(runs: Sequence[Sequence[int]], size: Codes, label: str) -> Masks:
-    """Masks from uncompressed lists of run lengths."""
-    offsets = np.concatenate([[0], np.cumsum([len(item) for item in runs])]).astype(np.int64)
-    flat = [length for item in runs for length in item]
-    return described(np.asarray(flat, dtype=np.uint32), offsets, size, label)
+def joined_masks(parts: Sequence[Masks]) -> Masks:
+    """Masks of all parts, one after another. O(runs)."""
+    shift = np.cumsum([0, *(len(part.runs) for part in parts[:-1])])
+    return Masks(
+        np.concatenate([part.runs for part in parts]),
+        np.concatenate([part.start + by for part, by in zip(parts, shift, strict=True)]),
+        np.concatenate([part.stop + by for part, by in zip(parts, shift, strict=True)]),
+        np.concatenate([part.size for part in parts]),
+        np.concatenate([part.area for part in parts]),
+        np.concatenate([part.box for part in parts]),
+    )
 
 
 def described(runs: NDArray[np.uint32], offsets: Codes, size: Codes, label: str) -> Masks:

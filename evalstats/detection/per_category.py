@@ -57,24 +57,19 @@ def category_table(
             **_summary(values[name], replicates[name], point.n, level, "logit"),
         }
         tables.append(pl.DataFrame(columns_of).filter(seen))
-    table = pl.concat(tables)
     names = list(curves)
     if len(names) != 2 or n_resamples == 0:
-        return table
+        return pl.concat(tables)
     difference = values[names[1]] - values[names[0]]
     summary = _summary(
         difference, replicates[names[1]] - replicates[names[0]], point.n, level, "identity"
     )
-    return table.join(
-        _differences(summary, truth.categories.names, names[1]),
-        on=["model", "category"],
-        how="left",
-    )
+    # By position: names of categories need not be unique.
+    tables[1] = tables[1].hstack(_differences(summary).filter(seen))
+    return pl.concat(tables, how="diagonal")
 
 
-def _differences(
-    summary: dict[str, Array], categories: tuple[str, ...], model: str
-) -> pl.DataFrame:
+def _differences(summary: dict[str, Array]) -> pl.DataFrame:
     from scipy import stats
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -86,8 +81,6 @@ def _differences(
         adjusted[usable] = stats.false_discovery_control(p_value[usable])
     return pl.DataFrame(
         {
-            "model": np.repeat(model, len(categories)),
-            "category": list(categories),
             "difference": summary["estimate"],
             "difference_low": summary["ci_low"],
             "difference_high": summary["ci_high"],

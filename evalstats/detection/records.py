@@ -28,8 +28,9 @@ class Categories:
         """Position of each id, -1 for unknown ones."""
         if not len(self.ids):
             return np.full(len(category_id), -1, dtype=np.int64)
-        low, high = self.ids[0], self.ids[-1]
-        if high - low <= DENSE_IDS:
+        low, high = int(self.ids[0]), int(self.ids[-1])
+        limits = np.iinfo(np.int64)
+        if high - low <= DENSE_IDS and low > limits.min and high < limits.max:
             table = np.full(high - low + 3, -1, dtype=np.int64)
             table[self.ids - low + 1] = np.arange(len(self.ids))
             return np.asarray(table[np.clip(category_id, low - 1, high + 1) - (low - 1)])

@@ -137,7 +137,7 @@ def hit_labels(
 def tie_broken(calibrated: Array, original: Array) -> Array:
     """Move equal calibrated scores apart by the order of the original ones.
 
-    Distinct pairs keep their order; the scores become ranks in (0, 1] only where ties exist.
+    Distinct pairs keep their order: each follows the last at the next representable number.
     """
     order = np.lexsort((original, calibrated))
     value, old = calibrated[order], original[order]

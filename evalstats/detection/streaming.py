@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from evalstats.detection.budget import selected
+from evalstats.detection.masks import Masks, joined_masks
 from evalstats.detection.matching import sorted_by
 from evalstats.detection.records import Categories, Codes, Detections, GroundTruth, aligned
 from evalstats.errors import InputError
+
+Part = TypeVar("Part", GroundTruth, Detections)
 
 
 @dataclass
@@ -18,8 +21,9 @@ class DetectionStream:
 
     Phase one, ``count``, sees every part once and keeps per category only the `class_budget` best
     scores and their rows. Phase two, ``update``, sees every part again and drops what the budget
-    excludes, which leaves at most ``class_budget x categories`` detections. ``collect`` returns
-    records that any detection estimator fits: the result equals that of all parts at once.
+    excludes, which leaves at most ``class_budget x categories`` detections, as boxes or masks.
+    ``collect`` returns records for the protocols with a budget, AP-Fixed and AP-Pool: the result
+    equals that of all parts at once. Caps per image would see only what the budget left.
 
     Parameters
     ----------
@@ -91,7 +95,9 @@ class DetectionStream:
         inside = np.maximum(category, 0)
         above = detections.score > last_score[inside]
         above |= (detections.score == last_score[inside]) & (detections.row <= last_row[inside])
-        self._parts.append((ground_truth, selected(detections, above & (category >= 0))))
+        found = selected(detections, above & (category >= 0))
+        # Masks of a part may be a view of the runs of the whole file.
+        self._parts.append((_compacted(ground_truth), _compacted(found)))
 
     def budget_thresholds(self) -> tuple["np.typing.NDArray[np.float64]", Codes]:
         """Lowest score that each budget admits, and the last row admitted at that score.
@@ -193,8 +199,6 @@ def joined_truth(parts: Sequence[GroundTruth]) -> GroundTruth:
         )
 
     names = ("image_ids", "category", "box", "area", "ignore", "crowd", "annotation_id", "size")
-    if parts[0].masks is not None:
-        raise InputError("streams hold boxes only: evaluate masks in one piece")
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in names
     }
@@ -203,20 +207,34 @@ def joined_truth(parts: Sequence[GroundTruth]) -> GroundTruth:
         offsets=_offsets([part.offsets for part in parts]),
         negative=lists("negative"),
         not_exhaustive=lists("not_exhaustive"),
+        masks=_joined_masks([part.masks for part in parts]),
         **joined,
     )
 
 
 def joined_detections(parts: Sequence[Detections]) -> Detections:
     """Detections of all parts, one after another."""
-    names = ("image_ids", "category_id", "score", "row", "box")
+    names = ("image_ids", "category_id", "score", "row")
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in names
     }
+    # A part without detections has no shapes to add.
+    filled = [part for part in parts if len(part.score)] or [parts[0]]
+    boxes = [part.box for part in filled if part.box is not None]
     return replace(
-        parts[0],
+        filled[0],
         offsets=_offsets([part.offsets for part in parts]),
-        masks=None,
+        box=np.concatenate(boxes) if len(boxes) == len(filled) else None,
+        masks=_joined_masks([part.masks for part in filled]),
         cache={},
         **joined,
     )
+
+
+def _compacted(part: Part) -> Part:
+    return part if part.masks is None else replace(part, masks=part.masks.compacted())
+
+
+def _joined_masks(parts: Sequence[Masks | None]) -> Masks | None:
+    held = [part for part in parts if part is not None]
+    return joined_masks(held) if len(held) == len(parts) else None

@@ -9,6 +9,7 @@ from evalstats.data.columns import Columns
 from evalstats.detection.curves import CurveSet, curve_values
 from evalstats.detection.per_category import weight_draws
 from evalstats.detection.records import Array
+from evalstats.errors import InputError
 from evalstats.inference.intervals import bias_corrected_interval, critical_value
 from evalstats.inference.methods import Bootstrap, random_key
 from evalstats.inference.resampling import draw_weights, parallel_map
@@ -19,6 +20,8 @@ def two_way_table(
     curves: Mapping[str, CurveSet], columns: Columns, level: float, n_resamples: int, rng: int
 ) -> pl.DataFrame:
     """Table of ``two_way``: weights of a replicate are products of image and category counts."""
+    if n_resamples < 2:
+        raise InputError(f"n_resamples={n_resamples!r}: a standard error needs at least 2")
     weight = np.ones(columns.n) if columns.weight is None else columns.weight
     images = weight_draws(columns, n_resamples, rng)
     n_categories = len(next(iter(curves.values())).ones)

@@ -4,10 +4,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
+from evalstats.data.stored_columns import columns_of_table
 from evalstats.discontinuity.checks import diagnoses
 from evalstats.discontinuity.design import Design, Settings, prepare_design
 from evalstats.discontinuity.effect import curve_influence, curve_values, view_terms
@@ -31,14 +33,17 @@ from evalstats.discontinuity.options import (
 )
 from evalstats.discontinuity.outcomes import Draws, nested_outcomes
 from evalstats.discontinuity.reading import holds_single_numbers, unit_columns
+from evalstats.discontinuity.unit_state import merged_units, summarised_units
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Analytic, InferenceOption
+from evalstats.mergeable import MergeableEstimator
+from evalstats.results.estimate import Estimate
 
 Array = NDArray[np.float64]
 
 
-class DistributionRDD(Exploration):
+class DistributionRDD(Exploration, MergeableEstimator):
     """Jump of the mean quantile function of aggregate units at a cutoff.
 
     Each unit (a firm, a school, a day) has a running variable and a whole distribution of
@@ -129,7 +134,6 @@ class DistributionRDD(Exploration):
         "the weights must not; own tests cover fixed bandwidths and frequency weights",
         "analytic": "leave-one-out residuals make the influence larger than the derivative; own "
         "test compares the derivative without them",
-        "merge": "bandwidth, fit and residuals are three passes over all units",
     }
     citation_keys: ClassVar[tuple[str, ...]] = ("vandijcke2025", "calonico2014")
 
@@ -270,6 +274,34 @@ class DistributionRDD(Exploration):
         if self.compat == "r3d" and found.weight is not None:
             raise InputError("compat='r3d' knows no weights of units: leave sample_weight out")
         return found.with_columns(grid=grid)
+
+    # Bandwidth, fit and residuals are three passes over all units: a state keeps the quantiles of
+    # each, but not its draws.
+
+    def _fit_state(self) -> dict[str, Any]:
+        return {}
+
+    def _require_summarised_inference(self) -> None:
+        """Units can be resampled: a state keeps each of them."""
+
+    def _whole_column(self, arguments: Mapping[str, object]) -> str | None:
+        unit = arguments.get("unit")
+        return unit if isinstance(unit, str) else None
+
+    def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
+        return summarised_units(columns, options)
+
+    def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
+        return merged_units(tables)
+
+    def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:  # noqa: ARG002
+        columns = columns_of_table(table)
+        levels = next(iter(columns.models["outcome"].values())).shape[1]
+        scalar = self.quantiles is None and levels == 1
+        columns = columns.with_columns(grid=Grid.of([0.5] if scalar else self.quantiles))
+        estimate = self._estimate(columns)
+        self._columns_seen = columns
+        return estimate
 
     def _prepare(self, columns: Columns) -> Design:
         return prepare_design(columns, self._settings(), columns.extra["grid"])

@@ -1,7 +1,9 @@
 """AUROC and AUPRC from mergeable summaries: exact distinct scores, or 65536 bins with bounds."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,9 +11,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
+from evalstats.data.counted_rows import FEW_DISTINCT
 from evalstats.data.state import State
 from evalstats.discrimination.curve_bands import CurveKind, curves_with_bands
 from evalstats.discrimination.ranked import Component, Prepared, RankingEstimator
+from evalstats.discrimination.second_pass import (
+    influence_by_bin,
+    joint_covariance,
+    row_products,
+)
 from evalstats.discrimination.state import binned_bounds
 from evalstats.discrimination.tables import (
     Stacked,
@@ -25,12 +33,10 @@ from evalstats.inference.methods import RandomSource
 from evalstats.inference.permutation import paired_swap_test
 from evalstats.inference.units import sample_units
 from evalstats.kernels.classes import EXACT_INTEGERS
-from evalstats.mergeable import MergeableEstimator
+from evalstats.mergeable import NOT_JOINT, MergeableEstimator
 from evalstats.results.estimate import Estimate
 
 Array = NDArray[np.float64]
-# An exact state of more distinct rows than this share of all rows is not worth its memory.
-FEW_DISTINCT = 8
 
 
 class MergeableRanking(RankingEstimator, MergeableEstimator):
@@ -189,6 +195,25 @@ class MergeableRanking(RankingEstimator, MergeableEstimator):
         counted = None if stacks[0].counted else np.ones(1)
         columns = Columns(int(n[0]), {}, {}, counted, extra=sizes)
         return replace(self._merged_estimate(columns, terms, value, covariance, n), support=support)
+
+    def _second_pass(self, state: State) -> Callable[[Columns], Array] | None:
+        if "model" not in state.table.columns or state.table["model"].n_unique() < 2:
+            return None
+        influence = {}
+        for part in state.table.partition_by("model", maintain_order=True):
+            stack, bins = Stacked.of(part), part["scores"].to_numpy()
+            found = self._of_stack(stack, bins)[1]
+            influence[str(part["model"][0])] = influence_by_bin(bins, found)
+        return partial(row_products, influence=influence)
+
+    def _with_second_pass(self, estimate: Estimate, total: Array) -> Estimate:
+        covariance = joint_covariance(total, self._strata_are_classes)
+        return replace(
+            estimate,
+            covariance=covariance,
+            standard_error=np.sqrt(np.diag(covariance)),
+            notes=tuple(note for note in estimate.notes if note != NOT_JOINT),
+        )
 
     def _of_stack(self, stack: Stacked, scores: Array) -> tuple[float, Array]:
         """Value and influence of one model; each distinct score acts as two weighted rows."""

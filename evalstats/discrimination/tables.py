@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from evalstats.discrimination.state import score_bins
 from evalstats.errors import InputError
+from evalstats.inference.influence import covariance_of_counted
 
 Array = NDArray[np.float64]
 SUMS = ("positive", "negative", "positive_squares", "negative_squares")
@@ -160,11 +161,5 @@ class Stacked:
 
     def covariance(self, influence: Array, rows: NDArray[np.bool_]) -> Array:
         """Covariance that one stratum contributes, from influence values (2 m, k)."""
-        m = float(self.count[rows].sum())
-        k = influence.shape[1]
-        if m <= 1:
-            return np.full((k, k), np.nan)
-        own = influence[rows]
-        total = self.weight[rows] @ own
-        squared = (self.squares[rows, np.newaxis] * own).T @ own
-        return np.asarray(m / (m - 1.0) * (squared - np.outer(total, total) / m))
+        sums = (self.weight[rows], self.squares[rows], self.count[rows])
+        return covariance_of_counted(influence[rows], *sums)

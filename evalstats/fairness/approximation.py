@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.errors import InputError
-from evalstats.fairness.functions import _blocks, numeric_geometry
+from evalstats.fairness.functions import _blocks, numeric_geometry, require_constant
 from evalstats.fairness.geometry import LineGeometry, Ranking
 from evalstats.inference.methods import RandomSource, random_key
 
@@ -77,6 +77,9 @@ def block_distance_covariance(
     """
     names = ["prediction", *(f"attribute {place}" for place in range(1, len(attributes) + 1))]
     blocks = _blocks([prediction, *attributes], names)
+    _require_one_column(blocks[0])
+    if c is not None:
+        require_constant(c)
     n = len(blocks[0])
     count = n // block_size if block_size >= 10 else 0
     if count < 2:
@@ -128,6 +131,7 @@ def projected_distance_covariance(
     True
     """
     first, second = _blocks([prediction, attributes], ["prediction", "attributes"])
+    _require_one_column(first)
     if n_projections < 2:
         raise InputError(f"n_projections={n_projections!r}: at least 2 give a standard error")
     d = second.shape[1]
@@ -145,6 +149,11 @@ def projected_distance_covariance(
     ]
     error = float(np.std(values, ddof=1)) / sqrt(n_projections)
     return Approximation(float(np.mean(values)), error, n_projections)
+
+
+def _require_one_column(prediction: Array) -> None:
+    if prediction.shape[1] != 1:
+        raise InputError(f"prediction has {prediction.shape[1]} columns: pass one number per row")
 
 
 def _generator(rng: RandomSource) -> np.random.Generator:

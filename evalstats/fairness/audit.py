@@ -109,7 +109,7 @@ def _parity(
 ) -> list[float]:
     """Chi-square p-values."""
     weights = np.ones(columns.n) if columns.weight is None else columns.weight
-    present = float(np.count_nonzero(weights))
+    present = float(columns.extra.get("n_observed", np.count_nonzero(weights)))
     units = present if columns.cluster is None else len(np.unique(columns.cluster[weights > 0]))
     if not unbiased:
         weights = weights * (present / weights.sum())

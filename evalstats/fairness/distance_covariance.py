@@ -11,9 +11,10 @@ from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
 from evalstats.data.validation import finite_scores
 from evalstats.errors import InputError
-from evalstats.estimator import Diagnosis, Estimator
+from evalstats.estimator import Diagnosis
 from evalstats.fairness.audit import Audit, Kind, audit_of, geometry_of_columns, rankings_of
-from evalstats.fairness.encoding import Attribute, Encoding, Types, encode
+from evalstats.fairness.counted_state import CountedRowsEstimator
+from evalstats.fairness.encoding import Attribute, Balance, Encoding, Types, encode
 from evalstats.fairness.functions import (
     Version,
     require_constant,
@@ -34,7 +35,7 @@ Array = NDArray[np.float64]
 NEAR_NULL = 0.05
 
 
-class DistanceCovariance(Estimator):
+class DistanceCovariance(CountedRowsEstimator):
     """Squared distance covariance of predictions and protected attributes, 0 for parity.
 
     Demographic parity asks that the prediction is independent of all protected attributes jointly.
@@ -54,6 +55,9 @@ class DistanceCovariance(Estimator):
     encoding : {"default", "paper"}
         ``"default"``: levels of a nominal attribute are 1 apart, continuous ones are divided by
         their standard deviation. ``"paper"``: sqrt(2) apart and divided by their range.
+    balance : {"mean-distance"}, optional
+        Divide the distances of each attribute by their mean over all pairs of rows, so that none
+        dominates side by side with others. By default they stay as encoded.
     nominal, ordinal, continuous : list of str, optional
         Types of attributes that hold whole numbers with more than two values. Labels are nominal,
         two values binary, fractions continuous without being asked.
@@ -113,8 +117,6 @@ class DistanceCovariance(Estimator):
         "number: it corrects for the number of rows; the biased one has its own test",
         "analytic": "the unbiased statistic takes the influence of the biased one, which it "
         "differs from by O(1/n); that of the biased one is tested against its derivative",
-        "merge": "pairs of rows from two parts need the rows of both: there is no exact state "
-        "shorter than the data",
     }
 
     def __init__(
@@ -124,6 +126,7 @@ class DistanceCovariance(Estimator):
         estimator: Version = "unbiased",
         c: float = 1.0,
         encoding: Encoding = "default",
+        balance: Balance | None = None,
         nominal: list[Hashable] | None = None,
         ordinal: list[Hashable] | None = None,
         continuous: list[Hashable] | None = None,
@@ -136,6 +139,7 @@ class DistanceCovariance(Estimator):
         self.estimator = estimator
         self.c = c
         self.encoding = encoding
+        self.balance = balance
         self.nominal = nominal
         self.ordinal = ordinal
         self.continuous = continuous
@@ -360,6 +364,8 @@ class DistanceCovariance(Estimator):
             raise InputError(f"kind={self.kind!r}: choose 'concatenated', 'joint' or 'marginal'")
         if self.encoding not in ("default", "paper"):
             raise InputError(f"encoding={self.encoding!r}: choose 'default' or 'paper'")
+        if self.balance not in (None, "mean-distance"):
+            raise InputError(f"balance={self.balance!r}: choose 'mean-distance' or None")
 
     def _validate(self, columns: Columns) -> Columns:
         several = len(columns.models["prediction"]) > 1
@@ -377,6 +383,8 @@ class DistanceCovariance(Estimator):
             attributes[name], codes[name] = encode(
                 name, column, types, self.encoding, columns.weight
             )
+            if self.balance is not None:
+                attributes[name] = attributes[name].balanced(codes[name], columns.weight)
         models = {"prediction": predictions, "protected": codes}
         return columns.with_columns(models=models, attributes=attributes)
 
@@ -447,7 +455,8 @@ class DistanceCovariance(Estimator):
         kinds = ", ".join(
             f"{name}: {item.kind}" for name, item in columns.extra["attributes"].items()
         )
-        remarks = [f"attributes ({self.encoding} encoding) {kinds}"]
+        balance = "" if self.balance is None else ", balanced by mean distance"
+        remarks = [f"attributes ({self.encoding} encoding{balance}) {kinds}"]
         if self.kind == "joint" and len(columns.extra["attributes"]) > 1:
             remarks.append(
                 "JdCov² also counts dependence among the attributes, which no model can change"

@@ -172,7 +172,7 @@ def _bandwidth(values: Array, bandwidth: object) -> float:
         return float(0.9 * (spread or float(values.std()) or 1.0) * len(values) ** -0.2)
     if (
         isinstance(bandwidth, str)
-        or not isinstance(bandwidth, int | float)
+        or not isinstance(bandwidth, int | float | np.integer | np.floating)
         or not (np.isfinite(bandwidth) and bandwidth > 0)
     ):
         raise InputError(f"bandwidth={bandwidth!r}: pass a positive number or 'silverman'")
@@ -222,7 +222,13 @@ def binned_divergence(values: Array, codes: NDArray[np.int64], bandwidth: float 
 
 
 def _mixture_divergence(density: Array, share: Array) -> float:
-    density = density / density.sum(axis=1, keepdims=True)
+    total = density.sum(axis=1, keepdims=True)
+    if not bool((total > 0).all()):
+        raise InputError(
+            "bandwidth is so small that a group has no density at any of the 1,000 points: pass a "
+            "larger one or 'silverman'"
+        )
+    density = density / total
     return _entropy(share @ density) - float(share @ [_entropy(row) for row in density])
 
 

@@ -11,7 +11,7 @@ continuous     |x - x'| / standard deviation (n - 1)       |x - x'| / (max - min
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from evalstats.fairness.pair_geometry import all_pairs
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Encoding = Literal["default", "paper"]
+Balance = Literal["mean-distance"]
 AttributeType = Literal["binary", "nominal", "ordinal", "continuous"]
 
 MAX_CELLS = 4096
@@ -77,6 +78,18 @@ class Attribute:
             return self.position[codes][:, np.newaxis]
         columns = self.gap / np.sqrt(2.0) * np.eye(len(self.levels))
         return np.asarray(columns[codes])
+
+    def balanced(self, codes: Codes, weight: Array | None) -> "Attribute":
+        """Return the attribute with a mean distance of 1 over all pairs of rows. O(n + L log L)."""
+        mass = np.bincount(codes, weight, len(self.levels))
+        share = mass / mass.sum()
+        if self.kind == "nominal":
+            mean = self.gap * (1.0 - float(share @ share))
+            return replace(self, gap=self.gap / mean) if mean > 0 else self
+        order = np.argsort(self.position)
+        below = np.cumsum(share[order])[:-1]
+        mean = 2.0 * float(np.diff(self.position[order]) @ (below * (1.0 - below)))
+        return replace(self, position=self.position / mean) if mean > 0 else self
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,8 @@ class CellGeometry(Geometry):
         sums = product @ mass - (np.diag(product) if unbiased else 0.0)
         s = float(mass @ sums)
         raw = float((table * product).sum())
-        dependence = -combine(raw, float(rows @ sums), float(rows.sum()), s, total, unbiased)
+        # From 0, so that independence is 0 and not -0.
+        dependence = 0.0 - combine(raw, float(rows @ sums), float(rows.sum()), s, total, unbiased)
         among = among_attributes(s, total, self.c, self.n_blocks, unbiased)
         single = self.n_blocks == 1
         return Parts(

@@ -13,7 +13,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from evalstats.errors import InputError, warn
 from evalstats.fairness.encoding import Encoding
 from evalstats.fairness.functions import require_constant
-from evalstats.fairness.glm_arguments import outcome_of, penalty_of, positive_column
+from evalstats.fairness.glm_arguments import (
+    outcome_of,
+    penalty_of,
+    positive_column,
+    require_events,
+)
 from evalstats.fairness.glm_errors import bootstrap_covariance, sandwich_covariance
 from evalstats.fairness.glm_objective import (
     Family,
@@ -202,6 +207,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         if classes is not None:
             self.classes_ = classes
         weights = positive_column("sample_weight", sample_weight, n, zero=True)
+        require_events(outcome, weights, self.family)
         exposed = positive_column("exposure", exposure, n, zero=False)
         if exposure is not None and self.family != "poisson":
             raise InputError("exposure is for family='poisson': use sample_weight")
@@ -228,9 +234,16 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         share = weights / weights.sum()
         self._centre = share @ features
         spread = np.sqrt(share @ (features - self._centre) ** 2)
-        self._spread = np.where(spread > 0, spread, 1.0)
+        counted = features[weights > 0]
+        # The mean of a constant is rounded: its spread is no number to divide by.
+        constant = counted.min(axis=0) == counted.max(axis=0)
+        self._centre = np.where(constant, counted[0], self._centre)
+        self._spread = np.where(constant | (spread == 0), 1.0, spread)
 
     def _finish(self, objective: Objective, found: Descent) -> Self:
+        # Nothing holds the coefficient of a constant column where it is.
+        varies = objective.design[objective.weights > 0].any(axis=0)
+        found.x = np.where(varies, found.x, 0.0)
         self.objective_ = found.value
         link = objective.design @ found.x
         self.loss_ = objective.loss(link)
@@ -406,7 +419,8 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         polars.DataFrame
-            ``term``, ``estimate``, ``standard_error``, ``ci_low``, ``ci_high``.
+            ``term``, ``estimate``, ``standard_error``, ``ci_low``, ``ci_high``. The standard error
+            of the intercept takes the shift that rebalances it as given.
         """
         from scipy.special import ndtri
 

@@ -10,7 +10,7 @@ from evalstats.data.columns import Role
 from evalstats.data.intake import collect_columns, to_array
 from evalstats.errors import InputError, warn
 from evalstats.fairness.encoding import Attribute, Types, encode, geometry_of
-from evalstats.fairness.functions import require_counts
+from evalstats.fairness.functions import require_counts, require_rows
 from evalstats.fairness.geometry import CellGeometry
 from evalstats.fairness.glm_objective import Family, Penalty
 
@@ -26,7 +26,7 @@ def outcome_of(y: NDArray[Any], family: Family) -> tuple[Array, NDArray[Any] | N
         numeric = y.dtype.kind == "f" and bool(((y >= 0) & (y <= 1)).all())
         classes = np.array([0, 1]) if numeric and len(np.unique(y)) > 2 else np.unique(y)
         if len(classes) == 1:
-            raise InputError(f"y has one class only ({classes[0]!r}): expected two")
+            raise InputError(f"y has one class only ({classes[0].item()!r}): expected two")
         if len(classes) != 2:
             kind = "continuous" if _fractions(y) else "multiclass"
             raise InputError(
@@ -46,6 +46,15 @@ def outcome_of(y: NDArray[Any], family: Family) -> tuple[Array, NDArray[Any] | N
     return outcome, None
 
 
+def require_events(outcome: Array, weights: Array, family: Family) -> None:
+    """Refuse outcomes that rows without weight alone make two-sided: there is no finite fit."""
+    counted = outcome[weights > 0]
+    if family == "poisson" and not counted.any():
+        raise InputError("y is 0 in every row with a weight: a Poisson model needs an event")
+    if family == "binomial" and counted[0] in (0.0, 1.0) and bool((counted == counted[0]).all()):
+        raise InputError("y has one class only among the rows with a weight: expected two")
+
+
 def _fractions(y: NDArray[Any]) -> bool:
     """Whether values are fractions and so no class labels."""
     return y.dtype.kind == "f" and bool((y != np.round(y)).any())
@@ -62,6 +71,7 @@ def penalty_of(
         raise InputError(f"protected has {columns.n} rows but X has {len(features)}")
     if model.estimator != "biased":
         require_counts(weights)
+        require_rows(float(weights.sum()))
     given = columns.models["protected"]
     types = Types(model.nominal or (), model.ordinal or (), model.continuous or (), model.levels)
     types.check(list(given))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.errors import InputError
 from evalstats.fairness.glm_objective import Objective
 from evalstats.fairness.glm_optimiser import minimise_kinked
 from evalstats.inference.methods import Bootstrap, RandomSource, random_key
@@ -30,7 +31,7 @@ def sandwich_covariance(objective: Objective, optimum: Array, *, model: bool = F
         if objective.family == "gaussian":
             squares = float(objective.weights @ residual**2)
             dispersion = squares / (np.count_nonzero(objective.weights) - len(optimum))
-        return np.asarray(dispersion * np.linalg.inv(bread) / total)
+        return np.asarray(dispersion * _inverse(bread) / total)
     scores = objective.design * residual[:, np.newaxis]
     if objective.penalty is not None and objective.strength > 0:
         step = 0.5 * len(objective.y) ** (-1.0 / 3.0)
@@ -46,8 +47,17 @@ def sandwich_covariance(objective: Objective, optimum: Array, *, model: bool = F
         slopes = objective.design * by_link[:, np.newaxis]
         scores = scores + objective.strength * objective.penalty.influence(values, slopes)
     weighted = objective.weights[:, np.newaxis] * scores
-    inverse = np.linalg.inv(bread)
+    inverse = _inverse(bread)
     return np.asarray(inverse @ (weighted.T @ weighted) @ inverse / total**2)
+
+
+def _inverse(bread: Array) -> Array:
+    if np.linalg.matrix_rank(bread, hermitian=True) < len(bread):
+        raise InputError(
+            "X has columns that are constant or combinations of others, whose coefficients have no "
+            "standard errors: drop them"
+        )
+    return np.asarray(np.linalg.inv(bread))
 
 
 def bootstrap_covariance(

@@ -14,6 +14,7 @@ from evalstats.fairness.divergence import binned_divergence, explained_variance
 from evalstats.fairness.functions import correlation
 from evalstats.fairness.geometry import CellGeometry, Ranking
 from evalstats.fairness.glm import FairGLM
+from evalstats.fairness.glm_arguments import require_events
 from evalstats.fairness.glm_objective import Objective, balancing_shift, constant_start
 from evalstats.fairness.glm_optimiser import Descent, minimise_kinked, smooth_start
 from evalstats.fairness.parity import chi_square_p_value
@@ -38,7 +39,8 @@ class FairnessPath:
     frame : polars.DataFrame
         One row per strength: ``nll``, ``deviance``, its ``deviance_se``, ``rps``, ``ccdcov`` with
         ``ccdcov_se``, ``jdcov``, ``dcor``, ``p_value`` (chi-square test of parity), ``jsd``,
-        ``eta2``, ``max_gap``, ``balance_factor``, ``pareto``.
+        ``eta2``, ``max_gap``, ``balance_factor``, ``pareto``. Losses are weighted by
+        `sample_weight`; what measures dependence counts every row alike.
     models : list of FairGLM
         Fitted on all rows, in the same order.
     extra_deviance, extra_se : float64 arrays
@@ -314,6 +316,7 @@ def _left_out_links(
 
     def judged(held: int) -> None:
         training = subset(objective, np.flatnonzero(fold != held))
+        require_events(training.y, training.weights, training.family)
         rows = np.flatnonzero(fold == held)
         for place, fit in enumerate(sweep(training, steps)):
             links[rows, place] = _balanced_link(template, training, fit.x, objective.design[rows])

@@ -73,6 +73,9 @@ def group_table(
     """Means of every group, of joint levels first; see ``DistanceCovariance.groups``."""
     observed = _column("outcome", outcome, columns.n)
     exposed = _column("exposure", exposure, columns.n)
+    if exposed is not None and not bool((exposed > 0).all()):
+        row = int(np.argmin(exposed > 0))
+        raise InputError(f"exposure is {exposed[row]} in row {row}: it must be finite and > 0")
     weights = np.ones(columns.n) if columns.weight is None else columns.weight
     frames = []
     for model, column in columns.models["prediction"].items():
@@ -154,10 +157,11 @@ def _means(
     shown = rows >= min_n
     mean, error = np.where(shown, mean, np.nan), np.where(shown, error, np.nan)
     known = mean[np.isfinite(mean)]
+    measured = np.isfinite(error)
     # Empirical Bayes: between-group variance by the method of moments.
     between = (
-        max(float(np.var(known) - np.mean(error[np.isfinite(mean)] ** 2)), 0.0)
-        if len(known)
+        max(float(np.var(mean[measured]) - np.mean(error[measured] ** 2)), 0.0)
+        if bool(measured.any())
         else 0.0
     )
     pull = between / (between + error**2) if between > 0 else np.zeros(size)

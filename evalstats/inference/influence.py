@@ -67,6 +67,63 @@ def _frequency_factor(
     return factor
 
 
+def covariance_of_counted(
+    influence: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    count: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Covariance Z'Z of one stratum from distinct rows instead of all of them.
+
+    Parameters
+    ----------
+    influence : float64 array (m, k)
+        Derivative of each estimate by the weight of each distinct row.
+    weight, squares, count : float64 array (m,)
+        Summed weight, summed squared weight and number of the observations that are alike.
+
+    Returns
+    -------
+    float64 array (k, k)
+        NaN with fewer than two observations. Complexity O(m k^2).
+    """
+    n = float(count.sum())
+    if n <= 1:
+        return np.full((influence.shape[1],) * 2, np.nan)
+    total = weight @ influence
+    squared = (squares[:, np.newaxis] * influence).T @ influence
+    return np.asarray(n / (n - 1.0) * (squared - np.outer(total, total) / n))
+
+
+def covariance_of_sums(
+    n: int,
+    sums: NDArray[np.float64],
+    products: NDArray[np.float64],
+    coefficients: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Covariance Z'Z of units whose influence is linear in numbers x that each of them has.
+
+    Parameters
+    ----------
+    n : int
+        Number of units.
+    sums, products : float64 array (p,) and (p, p)
+        Sums of w x, and of w^2 x x'.
+    coefficients : float64 array (p, k)
+        Influence of a unit of weight 1 on each estimate, per x.
+
+    Returns
+    -------
+    float64 array (k, k)
+        NaN with fewer than two units. Complexity O(p^2 k).
+    """
+    if n < 2:
+        return np.full((coefficients.shape[1],) * 2, np.nan)
+    mean = sums @ coefficients / n
+    spread = coefficients.T @ products @ coefficients - n * np.outer(mean, mean)
+    return np.asarray(spread * (n / (n - 1.0)))
+
+
 def acceleration(factor: NDArray[np.float64]) -> NDArray[np.float64]:
     """Acceleration of the BCa interval, sum z^3 / (6 (sum z^2)^1.5) (Efron 1987, eq. 6.6)."""
     spread = np.square(factor).sum(axis=0)

@@ -52,7 +52,7 @@ def estimator_command(estimator: type[Estimator]) -> Callable[..., None]:
                 Path,
                 typer.Argument(
                     help="Parquet, CSV, TSV, NDJSON/JSONL or Arrow/Feather file, or AlpacaEval's "
-                    "annotations.json.",
+                    "annotations.json; or a pattern in quotes, such as 'parts/*.parquet'.",
                     metavar="FILE",
                 ),
             ],

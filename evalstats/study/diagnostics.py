@@ -3,7 +3,7 @@
 import polars as pl
 
 from evalstats.report.section import Table
-from evalstats.results.layout import MEASURES, format_number, format_term
+from evalstats.results.layout import MEASURES, format_number, format_term, is_constant
 from evalstats.study.grid import Cell, GridTable, Heading, oriented
 
 
@@ -27,6 +27,7 @@ def diagnostics_table(name: str, title: str, frame: pl.DataFrame, level: float) 
     numbers = [n for n in frame.columns if n not in labels]
     if not numbers:
         return None
+    labels = [n for n in labels if not is_constant(frame[n])] or labels
     down = [
         Heading(", ".join(format_term(value) for value in row) or "all")
         for row in frame.select(labels).rows()

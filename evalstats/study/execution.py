@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -111,11 +112,17 @@ def _in_processes(
     pool = joblib.Parallel(
         n_jobs=min(workers, len(waiting)), backend="loky", return_as="generator_unordered"
     )
-    yield from pool(
-        # The identity of a step serves the cache, which stays here.
-        joblib.delayed(_performed)(position, replace(steps[position], identity=None), draw)
-        for position in waiting
-    )
+    try:
+        yield from pool(
+            # The identity of a step serves the cache, which stays here.
+            joblib.delayed(_performed)(position, replace(steps[position], identity=None), draw)
+            for position in waiting
+        )
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a worker process was killed, perhaps for want of memory: run again with fewer "
+            "workers; what is finished is kept"
+        ) from error
 
 
 def _performed(position: int, step: Step, draw: bool) -> tuple[int, StepResult | Failure]:

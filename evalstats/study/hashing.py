@@ -94,9 +94,9 @@ def canonical(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _array(value)
     if isinstance(value, pl.Series):
-        return _frame(value.to_frame())
+        return {"frame": frame_digest(value.to_frame())}
     if hasattr(value, "__arrow_c_stream__"):
-        return _frame(pl.DataFrame(value))
+        return {"frame": frame_digest(pl.DataFrame(value))}
     if hasattr(value, "__array__"):
         return _array(np.asarray(value))
     raise NotHashableError(type(value).__name__)
@@ -109,10 +109,12 @@ def _array(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"array": [str(array.dtype), list(array.shape), digest.hexdigest()]}
 
 
-def _frame(frame: pl.DataFrame) -> dict[str, Any]:
+def frame_digest(frame: pl.DataFrame) -> str:
+    """SHA-256 of a frame in Arrow's format."""
     sink = HashingSink()
-    frame.write_ipc(sink, compression="uncompressed")  # type: ignore[call-overload]
-    return {"frame": sink.hexdigest()}
+    # In one chunk, so that equal rows are equal bytes however they came together.
+    frame.rechunk().write_ipc(sink, compression="uncompressed")  # type: ignore[call-overload]
+    return sink.hexdigest()
 
 
 @cache

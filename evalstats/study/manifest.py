@@ -55,11 +55,33 @@ def _software() -> dict[str, str]:
 
 
 def for_readers(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a page shows of a manifest: everything but the text of the study file."""
+    """What a page shows of a manifest; the rest is in ``manifest.json``."""
     study = dict(manifest["study"] or {})
     study.pop("text", None)
-    shown = {name: manifest[name] for name in ("seed", "data", "metrics", "software")}
+    names = ("estimator", "data", "units", "clusters", "inference", "seed", "key")
+    metrics = {
+        metric["name"]: {name: metric[name] for name in names if metric[name] is not None}
+        for metric in manifest["metrics"]
+    }
+    shown = {
+        "seed": manifest["seed"],
+        "data": {name: _data_shown(data) for name, data in manifest["data"].items()},
+        "metrics": metrics,
+        "software": manifest["software"],
+    }
     return {"study": study, **shown} if study else shown
+
+
+def _data_shown(data: Mapping[str, Any]) -> dict[str, Any]:
+    """One line for each file."""
+    shown = {name: value for name, value in data.items() if not isinstance(value, list)}
+    for name, value in data.items():
+        if isinstance(value, list):
+            shown[name] = [
+                f"{item['path']}: {item['bytes']:,} bytes, sha256 {item['sha256']}"
+                for item in value
+            ]
+    return shown
 
 
 def _metric(item: Any) -> dict[str, Any]:

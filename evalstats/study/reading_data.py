@@ -6,15 +6,9 @@ from typing import Any
 
 from evalstats.errors import InputError
 from evalstats.study.hashing import opened
+from evalstats.study.image_sources import CocoFiles, MapFolders
 from evalstats.study.messages import Problems
-from evalstats.study.sources import (
-    CocoFiles,
-    FrameInMemory,
-    MapFolders,
-    Source,
-    TableFiles,
-    expanded,
-)
+from evalstats.study.sources import FrameInMemory, Source, TableFiles, expanded
 from evalstats.study.tables import Table
 
 KINDS = ("table", "coco", "maps")

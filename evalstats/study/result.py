@@ -51,7 +51,7 @@ class StudyResult:
     >>> study = es.Study(data=frame, metrics=[es.AUROC()], y_true="y", y_score=["a", "b"])
     >>> result = study.run()
     >>> result.comparisons()["p_adjusted"].round(2).to_list()
-    [0.86]
+    [0.84]
     """
 
     specification: Specification

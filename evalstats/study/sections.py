@@ -50,7 +50,7 @@ def _headline(result: "StudyResult") -> list[Section]:
             title="Headline",
             intro="All metrics that are one number per model. Arrows show the better direction. "
             "Whether a difference is more than chance is a question for the paired comparisons "
-            "below, not for overlapping intervals.",
+            "below, not for overlapping intervals.\n\n" + " ".join(result.comparison_sentences()),
             tables=tables,
         )
     ]
@@ -61,7 +61,7 @@ def _forests(result: "StudyResult", file_of: dict[str, str]) -> list[Section]:
 
     figures = []
     for name, estimate in result.estimates.items():
-        frame = _by_group(estimate.to_frame())
+        frame = _for_readers(estimate.to_frame())
         if frame.height <= MOST_ROWS:
             caption = f"{name}: estimates with {100 * estimate.level:g}% intervals."
             figures.append(
@@ -92,7 +92,7 @@ def _metric(
         Table(
             file,
             name,
-            _by_group(estimate.to_frame()),
+            _for_readers(estimate.to_frame()),
             note="; ".join(note for note in estimate.notes if note not in warned),
             level=estimate.level,
             higher_is_better=estimate.higher_is_better,
@@ -173,9 +173,15 @@ def _families(result: "StudyResult") -> list[Section]:
     ]
 
 
-def _by_group(frame: pl.DataFrame) -> pl.DataFrame:
-    """Models of one group stand together, to be compared."""
-    if "group" not in frame.columns:
-        return frame
+def _for_readers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Models of one metric and group stand together, to be compared."""
     first = [name for name in ("metric", "group") if name in frame.columns]
-    return frame.select(*first, pl.exclude(first))
+    ordered = frame.select(*first, pl.exclude(first))
+    if not first:
+        return ordered
+    # Metrics and groups keep their order, which is seldom that of the alphabet.
+    ranks = [
+        pl.col(name).replace_strict(list(dict.fromkeys(frame[name])), range(frame[name].n_unique()))
+        for name in first
+    ]
+    return ordered.sort(ranks, maintain_order=True)

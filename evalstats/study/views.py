@@ -1,5 +1,6 @@
 """Figures and tables of a fitted estimator beyond its estimates."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_HORIZONS = 6
+MOST_BANDED = 500_000
 CAPTIONS: Mapping[str, str] = {
     "AUROC": "ROC curves with pointwise bands.",
     "AUPRC": "Precision-recall curves with pointwise bands.",
@@ -52,7 +54,16 @@ def _image_scores(estimator: Any) -> Iterator[tuple[str, str, "Axes"]]:
 
 def _own_plot(estimator: Estimator) -> Iterator[tuple[str, str, Any]]:
     caption = CAPTIONS.get(type(estimator).__name__, f"{estimator.metric}.")
+    resampled = "n_resamples" in inspect.signature(estimator.plot).parameters
+    if resampled and estimator.estimate_.n_units > MOST_BANDED:
+        # The bands of so many units are as thin as the curves, and take longer than the estimates.
+        yield "plot", caption.replace(" with pointwise bands", ""), _unbanded(estimator)
+        return
     yield "plot", caption, estimator.plot()
+
+
+def _unbanded(estimator: Any) -> Any:
+    return estimator.plot(n_resamples=0)
 
 
 # Their plot is the forest of the estimates, which a report has anyway.

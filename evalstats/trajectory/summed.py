@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from evalstats.data.columns import Columns, dense_codes
 from evalstats.data.intake import to_array
 from evalstats.errors import InputError
+from evalstats.inference.influence import covariance_of_sums
 from evalstats.trajectory.diagnosis import Tally
 from evalstats.trajectory.scored import Scored, Summed
 from evalstats.trajectory.state import LABELS
@@ -124,14 +125,10 @@ def columns_of_units(table: pl.DataFrame, quantities: list[Quantity]) -> Columns
 
 def covariance_of_products(table: pl.DataFrame, coefficients: Array) -> Array:
     """Covariance of the values over agents, from the products of their sums."""
-    n = int(table["agents"][0])
-    if n < 2:
-        return np.full((coefficients.shape[1],) * 2, np.nan)
     size = len(coefficients)
     products = np.array(table["products"][0]).reshape(size, size)
-    mean = np.array(table["sums"][0]) @ coefficients / n
-    spread = coefficients.T @ products @ coefficients - n * np.outer(mean, mean)
-    return np.asarray(spread * (n / (n - 1.0)))
+    sums = np.array(table["sums"][0])
+    return covariance_of_sums(int(table["agents"][0]), sums, products, coefficients)
 
 
 _TOTAL = pl.col("models").is_not_null()

@@ -1,21 +1,24 @@
 """Raw win rates against a baseline."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy, to_array
 from evalstats.errors import InputError
-from evalstats.estimator import Estimator
 from evalstats.inference.methods import InferenceOption
 from evalstats.inference.scales import ScaleName
+from evalstats.mergeable import MergeableEstimator
+from evalstats.results.estimate import Estimate
 from evalstats.winrate.coding import Coding, require_coding, unit_preference
 from evalstats.winrate.glm_kernels import weighted_means
 from evalstats.winrate.judgements import Judgements, gather
+from evalstats.winrate.summed_rates import merged_rates, rates_of, summed_rates
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -32,7 +35,7 @@ class Prepared:
     offsets: Codes
 
 
-class WinRate(Estimator):
+class WinRate(MergeableEstimator):
     """Raw win rate: the mean preference for a model over the baseline, in percent.
 
     Parameters
@@ -86,9 +89,6 @@ class WinRate(Estimator):
     scale: ClassVar[ScaleName] = "logit_percent"
     value_range: ClassVar[tuple[float, float]] = (0.0, 100.0)
     higher_is_better: ClassVar[bool | None] = True
-    exceptions: ClassVar[Mapping[str, str]] = {
-        "merge": "states of judgements are not offered: ten million fit into memory",
-    }
 
     def __init__(
         self,
@@ -197,6 +197,44 @@ class WinRate(Estimator):
             deviations = weight * (prepared.values[rows] - rate) / mass
             influence[:, model] = np.bincount(item, deviations, prepared.n)
         return influence
+
+    def _summarise(self, columns: Columns, options: dict[str, Any]) -> pl.DataFrame:
+        if options:
+            raise InputError(f"{', '.join(options)}: a state of win rates has no options")
+        if "item" in columns.single:
+            raise InputError(
+                "item= may name an instruction in several parts, which sums do not tell apart: "
+                "pass one row per instruction and one column per model, or call fit"
+            )
+        prepared = self._prepare(columns)
+        sizes = np.diff(prepared.offsets)
+        model = np.repeat(np.arange(len(sizes)), sizes)
+        masses = np.zeros((columns.n, len(sizes)))
+        values = np.zeros((columns.n, len(sizes)))
+        np.add.at(masses, (prepared.item, model), prepared.weight)
+        np.add.at(values, (prepared.item, model), prepared.weight * prepared.values)
+        weight = np.ones(columns.n) if columns.weight is None else columns.weight
+        return summed_rates(columns.model_names, masses, values, sizes.tolist(), weight)
+
+    def _merge(self, tables: list[pl.DataFrame]) -> pl.DataFrame:
+        return merged_rates(tables)
+
+    def _fit_state(self) -> dict[str, Any] | None:
+        return {} if self._is_analytic else None
+
+    def _state_serves(self, arguments: Mapping[str, object]) -> bool:
+        return arguments.get("model") is None and arguments.get("item") is None
+
+    def _from_summary(self, table: pl.DataFrame, options: dict[str, Any]) -> Estimate:  # noqa: ARG002
+        value, covariance = rates_of(table)
+        first = table[: len(value)]
+        n, weight = int(first["instructions"][0]), float(first["weight"][0])
+        columns = Columns(n, {}, {}, None if weight == n else np.ones(1))
+        models = first["model"].to_list()
+        terms = pl.DataFrame({"metric": [self.metric] * len(models), "model": models})
+        counts = np.full(len(value), n)
+        estimate = self._merged_estimate(columns, terms, value, covariance, counts)
+        return replace(estimate, support={"n_positive": first["judgements"].to_numpy() * 1.0})
 
     def _support(self, columns: Columns, prepared: Prepared) -> dict[str, Array]:  # noqa: ARG002
         return {"n_positive": np.diff(prepared.offsets).astype(np.float64)}

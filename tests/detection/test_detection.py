@@ -1,6 +1,7 @@
 """Refusals, closed forms, streaming, calibration and the command line of detection."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -52,6 +53,10 @@ def test_bad_detections(changes, message):
         ({"categories": [{"id": 1, "frequency": "x"}]}, "frequency 'x'"),
         ({"categories": [{"id": 3}]}, "unknown category_id 1"),
         ({"annotations": []}, "no annotation"),
+        (
+            {"annotations": [{**truth_with()["annotations"][0], "area": np.nan}]},
+            "area nan in row 0: it must be finite",
+        ),
     ],
 )
 def test_bad_ground_truth(changes, message):
@@ -191,6 +196,45 @@ def test_block_ties_do_not_depend_on_the_order_of_images(rng):
     }
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_ignored_detections_tied_with_the_last_hit_are_no_false_positives(order):
+    annotations = truth_with()["annotations"][:1]
+    annotations.append({**annotations[0], "id": 9, "bbox": [50, 50, 40, 40], "iscrowd": 1})
+    found = found_with() + found_with(bbox=[60, 60, 9, 9])
+    value = es.average_precision(truth_with(annotations=annotations), found[::order], ties="block")
+    assert value["AP"] == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_all_found_is_a_recall_of_one_under_fractional_weights(seed):
+    rng = np.random.default_rng(seed)
+    image = np.arange(40)
+    boxes = np.tile([0, 0, 9, 9], (40, 1))
+    truth = {
+        "images": {"id": image},
+        "categories": [{"id": 1}],
+        "annotations": {"image_id": image, "category_id": np.ones(40, int), "bbox": boxes},
+    }
+    found = {**truth["annotations"], "score": rng.random(40)}
+    perfect = es.AveragePrecision(inference=es.NoInference(), metrics=["AP", "AR100"])
+    perfect.fit(truth, found, sample_weight=rng.random(40))
+    np.testing.assert_allclose(perfect.estimate_.value, 1.0, atol=1e-12)
+
+
+def test_identifiers_may_be_any_integers():
+    low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    truth = truth_with(
+        images=[{"id": low}, {"id": high}],
+        categories=[{"id": low}, {"id": high}],
+        annotations=[{"id": 0, "image_id": high, "category_id": high, "bbox": [0, 0, 9, 9]}],
+    )
+    found = found_with(image_id=high, category_id=high) + found_with(image_id=low, category_id=low)
+    assert es.average_precision(truth, found)["AP"] == pytest.approx(1.0)
+    small = truth_with(categories=[{"id": low}, {"id": low + 1}])
+    small["annotations"] = [{**item, "category_id": low} for item in small["annotations"]]
+    assert es.average_precision(small, found_with(category_id=low))["AP"] == pytest.approx(51 / 101)
+
+
 def test_ties_warn_where_they_matter(rng):
     truth, models = example_detections(rng, 60)
     found = models["a"].with_scores(np.round(models["a"].score, 1))
@@ -284,6 +328,17 @@ def test_per_category_and_gap(rng):
     assert gap.filter(model="a")["fixed"].mean() == pytest.approx(numbers["AP"], abs=1e-12)
 
 
+def test_categories_of_one_name_stay_apart(rng):
+    truth, models = example_detections(rng, 60)
+    same = replace(
+        truth, categories=replace(truth.categories, names=("x",) * len(truth.categories.ids))
+    )
+    inference = es.NoInference()
+    table = es.AveragePrecision(inference=inference).fit(truth, models).per_category(n_resamples=9)
+    other = es.AveragePrecision(inference=inference).fit(same, models).per_category(n_resamples=9)
+    assert table.drop("category").equals(other.drop("category"))
+
+
 def test_budgets_are_fits_of_their_own(rng):
     truth, models = example_detections(rng, 60)
     fitted = es.AveragePrecision(protocol="fixed", inference=es.NoInference()).fit(truth, models)
@@ -329,6 +384,12 @@ def test_swapping_detectors(cls, rng):
     clustered = cls(metrics=["AP"], inference=es.NoInference())
     clustered.fit(truth, models, cluster=np.arange(120) // 60)
     assert clustered.permutation_test(n_resamples=99)["p_value"][0] > 0.3
+
+
+def test_two_way_needs_two_replicates(rng):
+    fitted = es.AveragePrecision(inference=es.NoInference()).fit(*example_detections(rng, 40))
+    with pytest.raises(es.InputError, match="at least 2"):
+        fitted.two_way(n_resamples=1)
 
 
 def test_two_way_errors_are_larger(rng):

@@ -135,6 +135,23 @@ def matches_in_file_order(truth, found, matches):
     return ids, ignored
 
 
+@pytest.mark.parametrize(("name", "budget"), [("lvis100_segm", 40), ("coco100_fakesegm", 10)])
+def test_masks_in_parts_equal_the_whole(reference, name, budget):
+    truth_name = "lvis_val_100_gt" if name.startswith("lvis") else "coco_val2014_100_gt"
+    truth, found = records(reference, truth_name, name, "segm")
+    stream = es.DetectionStream(truth.categories, class_budget=budget)
+    parts = [np.arange(0, 30), np.arange(30, 31), np.arange(31, len(truth))]
+    for part in parts:
+        stream.count(found[part])
+    for part in parts:
+        stream.update(truth[part], found[part])
+    options = {"protocol": "fixed", "iou_type": "segm", "class_budget": budget}
+    whole = es.average_precision(truth, found, **options)
+    collected = stream.collect()
+    assert len(collected[1].masks.runs) < len(found.masks.runs)
+    assert es.average_precision(*collected, **options) == pytest.approx(whole, nan_ok=True)
+
+
 @pytest.mark.parametrize("name", COCO)
 def test_coco(reference, name):
     iou_type = COCO[name]

@@ -82,6 +82,9 @@ def test_matching_and_curves(objects, found, weights, respect, cap, ties, area):
         curve_values(curve_set(matches, keep, group, area=area, ties=ties), weight)
         for group in (np.arange(2), np.zeros(2, dtype=np.int64))
     )
+    tenths = curve_values(curve_set(matches, keep, np.arange(2), area=area, ties=ties), weight / 10)
+    np.testing.assert_allclose(tenths.ap, single.ap, atol=1e-12)
+    np.testing.assert_allclose(tenths.n, single.n / 10)
     for t, threshold in enumerate(THRESHOLDS):
         by_category, pooled = average_precision(
             IMAGES,

@@ -178,6 +178,25 @@ def test_continuous_attributes(kind, rng):
     assert (audit.estimate_.standard_error > 0).all()
 
 
+@pytest.mark.parametrize("estimator", ["biased", "unbiased"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_balanced_attributes_have_mean_distance_one(estimator, weighted, rng):
+    n = 40
+    weight = rng.integers(0, 3, n) if weighted else np.ones(n, int)
+    region, steps, age = rng.integers(0, 4, n), rng.integers(0, 3, n), rng.normal(size=n)
+    y = region + age + rng.normal(size=n)
+    protected = {"r": np.array(list("abcd"))[region], "o": steps, "a": age, "k": ["x"] * n}
+    audit = es.DistanceCovariance(
+        estimator=estimator, balance="mean-distance", ordinal=["o"], inference=es.NoInference()
+    ).fit(y, protected, sample_weight=weight)
+    rows = np.repeat(np.arange(n), weight)
+    blocks = [np.eye(4)[region[rows]], steps[rows], age[rows]]
+    scaled = [np.reshape(b / distances(b).mean(), (len(rows), -1)) for b in blocks]
+    wanted = dcov2(y[rows], np.hstack(scaled), unbiased=estimator == "unbiased")
+    assert audit.estimate_.value[0] == pytest.approx(wanted, rel=1e-10)
+    assert "balanced by mean distance" in str(audit.estimate_)
+
+
 def test_ordinal_levels(rng):
     edu = rng.choice(["low", "mid", "high"], 100)
     y = rng.normal(size=100) + (edu == "high")
@@ -229,6 +248,50 @@ def test_group_table(rng):
     assert first["standard_error"] == pytest.approx(own.std(ddof=1) / np.sqrt(50))
     assert first["four_fifths"]
     assert not table.row(1, named=True)["four_fifths"]
+
+
+def test_group_table_with_a_group_of_one_row_still_shrinks(rng):
+    sex = np.append(np.repeat(["f", "m"], 50), "x")
+    y = np.where(sex == "f", 1.0, 2.0) + 0.5 * rng.normal(size=101)
+    audit = es.DistanceCovariance().fit(y, {"sex": sex})
+    table = audit.groups(min_n=1)
+    means, shrunken = table["estimate"].to_numpy(), table["shrunken"].to_numpy()
+    between = np.var(means[:2]) - np.mean(table["standard_error"].to_numpy()[:2] ** 2)
+    pull = between / (between + table["standard_error"].to_numpy()[:2] ** 2)
+    np.testing.assert_allclose(shrunken[:2], y.mean() + pull * (means[:2] - y.mean()))
+    with pytest.raises(es.InputError, match=r"exposure is 0\.0 in row 3"):
+        audit.groups(exposure=np.where(np.arange(101) == 3, 0.0, 1.0))
+
+
+def test_independence_of_a_constant_is_plus_zero(rng):
+    values = es.DistanceCovariance().fit(rng.normal(size=20), {"s": ["a"] * 20}).estimate_.value
+    assert not np.signbit(values).any()
+    assert es.jensen_shannon_divergence([0, 1.0], [0, 1], bandwidth=np.float32(0.5)) > 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_weights_and_edge_cases_against_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 16))
+    kinds = (
+        rng.normal(size=n).astype(np.float32),
+        rng.integers(0, 3, n),
+        np.full(n, 0.1),
+        rng.normal(size=(n, 2)),
+        np.round(rng.normal(size=n), 1) + 1e6,
+    )
+    x, y = (kinds[place] for place in rng.integers(0, len(kinds), 2))
+    count = rng.integers(0, 3, n)
+    rows = np.repeat(np.arange(n), count)
+    for estimator in ("biased", "unbiased"):
+        unbiased = estimator == "unbiased"
+        found = es.distance_covariance_squared(x, y, estimator=estimator)
+        assert found == pytest.approx(dcov2(x, y, unbiased), rel=1e-8, abs=1e-9)
+        if len(rows) < 4:
+            continue
+        found = es.distance_covariance_squared(x, y, estimator=estimator, sample_weight=count)
+        wanted = dcov2(x[rows], y[rows], unbiased)
+        assert found == pytest.approx(wanted, rel=1e-8, abs=1e-9)
 
 
 def test_chi_square_and_permutation_agree(rng):
@@ -299,6 +362,7 @@ REFUSALS = [
     ),
     ({"prediction": Y, "protected": {"s": S}}, {"c": 0.0}, "c=0.0"),
     ({"prediction": Y, "protected": {"s": S}}, {"kind": "pairs"}, "kind='pairs'"),
+    ({"prediction": Y, "protected": {"s": S}}, {"balance": "sd"}, "balance='sd'"),
     ({"prediction": Y, "protected": {"s": S}}, {"estimator": "u"}, "estimator='u'"),
     ({"prediction": Y, "protected": {"s": S}}, {"encoding": "none"}, "encoding='none'"),
     ({"prediction": Y[:3], "protected": {"s": S[:3]}}, {}, "needs at least 4"),
@@ -342,6 +406,13 @@ def test_refusals_of_functions(rng):
         es.concatenated_distance_covariance_squared(y)
     with pytest.raises(es.InputError, match="bandwidth=0"):
         es.jensen_shannon_divergence(y, y > 0, bandwidth=0)
+    with pytest.raises(es.InputError, match="bandwidth is so small"):
+        es.jensen_shannon_divergence(1000 * y, np.arange(20) % 10, bandwidth=1e-6)
+    for function in (block_distance_covariance, projected_distance_covariance):
+        with pytest.raises(es.InputError, match="prediction has 2 columns"):
+            function(np.column_stack([y, y]), y)
+    with pytest.raises(es.InputError, match="c=-1"):
+        block_distance_covariance(y, y, block_size=10, c=-1)
     big = MAX_PAIR_ROWS + 1
     with pytest.raises(es.InputError, match="block_distance_covariance"):
         es.distance_covariance_squared(rng.normal(size=big), rng.normal(size=(big, 2)))

@@ -256,6 +256,40 @@ REFUSALS = [
 ]
 
 
+REFUSALS += [
+    ({"family": "poisson"}, {"sample_weight": 1.0 - Y4}, "y is 0 in every row with a weight"),
+    ({"family": "binomial"}, {"sample_weight": 1.0 - Y4}, "one class only among the rows"),
+    ({"family": "binomial"}, {"y": np.full(20, 2.0)}, r"one class only \(2.0\)"),
+    (
+        {"strength": 1.0, "estimator": "unbiased"},
+        {"sample_weight": (np.arange(20) < 3).astype(float)},
+        "3 rows: the unbiased version needs at least 4",
+    ),
+]
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson", "binomial"])
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_a_constant_column_has_no_effect(family, strength, rng):
+    # 0.1 has a rounded mean, so that its spread is not exactly 0.
+    X, y = rng.normal(size=(80, 1)), rng.integers(0, 2, 80)
+    protected = {"s": rng.integers(0, 2, 80)}
+    model = es.FairGLM(family=family, strength=strength)
+    alone = clone(model).fit(X, y, protected=protected)
+    beside = clone(model).fit(np.column_stack([X, np.full(80, 0.1)]), y, protected=protected)
+    np.testing.assert_allclose(beside.coef_, [alone.coef_[0], 0.0], rtol=1e-5, atol=1e-9)
+    with pytest.raises(es.InputError, match="constant or combinations of others"):
+        beside.covariance("sandwich")
+
+
+def test_path_refuses_folds_without_events(rng):
+    y = np.zeros(60)
+    y[7] = 1.0
+    X, protected = rng.normal(size=(60, 1)), {"s": np.arange(60) % 2}
+    with pytest.raises(es.InputError, match="needs an event"):
+        es.fairness_path(X, y, protected, model=es.FairGLM(family="poisson"), cv=3)
+
+
 @pytest.mark.parametrize(("options", "arguments", "message"), REFUSALS, ids=lambda x: str(x)[:30])
 def test_refusals(options, arguments, message):
     given = {"X": X4, "y": Y4, "protected": S4, **arguments}

@@ -22,6 +22,7 @@ def test_five_lines_to_a_latex_table(scores):
     low, high = auroc.confidence_interval()
     assert rf"strong & \textbf{{{auroc.value[0]:.3f}}} [{low[0]:.3f}, {high[0]:.3f}] &" in latex
     assert "adj. p" in latex
+    assert "p adjusted by: holm within each metric" in latex
 
 
 def test_metrics_as_estimators_pairs_tables_and_names(scores):
@@ -187,7 +188,7 @@ def test_hostile_names_are_text_everywhere(scores, tmp_path):
     outside = [path for path in tmp_path.iterdir() if path.name != "out"]
     assert outside == []
     names = [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert all(re.fullmatch(r"[A-Za-z0-9.-]+", name) for name in names)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in names)
 
 
 def test_bibtex_has_every_key_of_the_methods(scores):

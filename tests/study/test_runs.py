@@ -76,7 +76,7 @@ def test_plan_says_what_would_be_done(study):
 
 def test_dry_run_prints_the_plan_and_runs_nothing(study):
     run = command("run", "study.toml", "--dry-run", "--out", "out")
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=400)
     assert (run.returncode, err) == (0, "")
     assert "Brier score" in out
     assert "to run" in out
@@ -278,7 +278,7 @@ def started(folder, *arguments):
         light(STUDY.replace("n_resamples = 60", "n_resamples = 3000000"))
     )
     run = command("run", "study.toml", "--out", "out", *arguments, start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while len(list(Path("out/cache").glob("*.zip"))) < 2:
         assert time.monotonic() < deadline, run.communicate()
         assert run.poll() is None, run.communicate()
@@ -315,13 +315,29 @@ def test_killed_run_resumes(folder):
 def test_interruption_is_status_130_and_leaves_whole_files(workers, folder):
     run = started(folder, "--workers", workers)
     os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=300)
     assert run.returncode == 130, err
     assert "Traceback" not in err
     assert half_written() == []
     assert not Path("out/manifest.json").exists()
     (folder / "study.toml").write_text(light())
     assert cached(es.Study("study.toml").run("out"))["AUROC"] is True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the process table of Linux")
+def test_killed_worker_is_reported_and_the_rest_is_kept(folder):
+    run = started(folder, "--workers", "2")
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    for child in children:
+        if b"loky.process_executor" in Path(f"/proc/{child}/cmdline").read_bytes() or (
+            b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ):
+            os.kill(int(child), signal.SIGKILL)
+    _, err = run.communicate(timeout=400)
+    assert run.returncode == 2, err
+    assert "error: a worker process was killed" in err
+    assert half_written() == []
+    assert list(status().values()).count("cached") >= 2
 
 
 def test_failed_metric_does_not_take_the_others_with_it(study):
@@ -391,7 +407,7 @@ def test_only_what_is_asked_for_is_written(study):
 
 def test_command_writes_and_reports(folder):
     run = command("run", "study.toml", "--out", "out")
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=400)
     assert (run.returncode, err) == (0, "")
     assert "AUROC ↑" in out
     assert "holm" in out
@@ -404,6 +420,6 @@ def test_command_writes_and_reports(folder):
 def test_problem_of_a_file_is_status_2(folder):
     (folder / "study.toml").write_text(STUDY.replace('"label"', '"lable"'))
     run = command("run", "study.toml")
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=400)
     assert (run.returncode, out) == (2, "")
     assert err.startswith("error: study.toml, line 8: [defaults]: there is no column 'lable'")
