@@ -27,6 +27,7 @@ from evalstats.trajectory.statistic import (
 )
 
 MEAN_OF_BOTH = "(AMD+AMV)/2"
+ROUND_OFF = 1e-12
 DISPLACEMENT = ("minADE", "minFDE", "ADE", "FDE", "miss rate")
 JOINT = ("joint minADE", "joint minFDE")
 DEFAULT = (
@@ -363,11 +364,11 @@ class TrajectoryScores(PairedForecasts, ForecastScore):
         return [
             (
                 "degenerate-variance",
-                f"miss rate {value:g} of {term['model']!r}: its interval is a point, but about "
-                f"{3 / columns.n:.2g} off is compatible with {columns.n} agents (rule of three)",
+                f"miss rate {value:g} of {term['model']!r}: its interval is a point, but a rate "
+                "off by 3 over the number of agents is compatible with the data (rule of three)",
             )
             for term, value in zip(terms, values, strict=True)
-            if term["metric"] == "miss rate" and value in (0.0, 1.0)
+            if term["metric"] == "miss rate" and min(value, 1.0 - value) < ROUND_OFF
         ]
 
 

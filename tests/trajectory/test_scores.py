@@ -343,4 +343,4 @@ def test_a_miss_rate_without_variance_is_warned_about(rng, threshold, rate):
     with pytest.warns(es.EvalstatsWarning, match=rf"\[degenerate-variance\] miss rate {rate} of"):
         estimate = scores.fit(truth, samples).estimate_
     assert estimate.value[0] == rate
-    assert "0.075 off is compatible with 40 agents" in str(estimate)
+    assert "3 over the number of agents is compatible" in str(estimate)
