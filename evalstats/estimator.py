@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from evalstats.configuration import Configured
 from evalstats.data.columns import Columns, Role, dense_codes
 from evalstats.data.intake import NanPolicy, collect_columns
+from evalstats.declared_types import require_declared_types
 from evalstats.errors import InputError, warn
 from evalstats.inference.engine import infer
 from evalstats.inference.methods import (
@@ -304,6 +305,7 @@ class Estimator(Configured, ABC):
     def _check_params(self) -> None:
         require_inference(self.inference)
         require_level(self.level)
+        require_declared_types(type(self).__init__, self.get_params())
         if self.nan_policy not in ("raise", "omit"):
             raise InputError(f"nan_policy={self.nan_policy!r}: choose 'raise' or 'omit'")
 

@@ -7,6 +7,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import polars as pl
+from narwhals.exceptions import NarwhalsError
 from numpy.typing import NDArray
 
 from evalstats.errors import InputError
@@ -25,7 +26,10 @@ class Frame:
     """
 
     def __init__(self, data: object, wanted: Iterable[object]) -> None:
-        native = nw.from_native(data, pass_through=True)
+        try:
+            native = nw.from_native(data, pass_through=True)
+        except NarwhalsError as error:
+            raise InputError(f"data cannot be read as a frame: {error}") from error
         if not isinstance(native, nw.DataFrame | nw.LazyFrame):
             if not hasattr(data, "__arrow_c_stream__"):
                 raise InputError(

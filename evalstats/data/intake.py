@@ -72,11 +72,31 @@ def collect_columns(
             models[role.name] = _resolve_models(role, argument, source)
         else:
             single[role.name] = _resolve(role.name, argument, source)
+    _require_flat(roles, single, models)
     for name in may_be_missing:
         models[name] = {model: _nan_for_null(item) for model, item in models[name].items()}
     return _assemble(
         roles, single, models, source, sample_weight, cluster, by, nan_policy, may_be_missing
     )
+
+
+def _require_flat(
+    roles: Sequence[Role], single: dict[str, Resolved], models: dict[str, dict[str, Resolved]]
+) -> None:
+    """Refuse nested columns of a frame where a role wants one value per row."""
+    for role in roles:
+        if role.kind == "records" or role.matrix:
+            continue
+        named = [(role.name, single[role.name])] if role.name in single else []
+        named += [
+            (f"{role.name}[{model!r}]", item)
+            for model, item in models.get(role.name, {}).items()
+        ]
+        for label, (column, _) in named:
+            if not isinstance(column, Records) and column.ndim != 1:
+                raise InputError(
+                    f"{label} holds {column.shape[1:]} values in each row: pass one value per row"
+                )
 
 
 def _nan_for_null(item: Resolved) -> Resolved:

@@ -144,7 +144,7 @@ def _jackknife(problem: Problem) -> SamplingDistribution:
 
 def _multiplier(problem: Problem, method: Bootstrap) -> SamplingDistribution:
     """Gaussian multipliers of the influence values: exactly N(value, Z'Z), free of the rows."""
-    if method.interval in ("bca", "studentized"):
+    if method.interval not in ("percentile", "basic"):
         raise InputError(
             f"kind='multiplier' has no {method.interval} interval: use 'percentile' or 'basic'"
         )

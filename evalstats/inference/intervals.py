@@ -5,6 +5,8 @@
 the interval of Boyd, Eng and Page (2013) for average precision.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,19 +50,18 @@ def newcombe_interval(value: float, m: float, n: float, critical: float) -> tupl
         variance = theta * (1 - theta) / (m * n) * (1 + ((m + n) / 2 - 1) * spread)
         return (value - theta) ** 2 - critical**2 * variance
 
-    low = 0.0 if value <= 0 else _root(excess, 0.0, value)
-    high = 1.0 if value >= 1 else _root(excess, value, 1.0)
+    # The variance vanishes at 0 and 1, and rounding tells nothing that close to them: an interval
+    # whose limit would lie there reaches the end of the range.
+    first, last = 1e-12, 1 - 1e-12
+    low = 0.0 if value <= first or excess(first) <= 0 else _root(excess, first, value)
+    high = 1.0 if value >= last or excess(last) <= 0 else _root(excess, value, last)
     return low, high
 
 
-def _root(function: "object", low: float, high: float) -> float:
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
     from scipy import optimize
 
-    # At the estimate itself the excess is negative, at the end of the range it is positive; the
-    # ends are moved inwards because the variance vanishes at 0 and 1.
-    inner = 1e-12
-    a, b = max(low, inner), min(high, 1 - inner)
-    return float(optimize.brentq(function, a, b, xtol=1e-14))
+    return float(optimize.brentq(function, max(low, 1e-12), min(high, 1 - 1e-12), xtol=1e-14))
 
 
 def binomial_logit_interval(

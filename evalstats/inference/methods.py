@@ -1,11 +1,11 @@
 """The ``inference=`` argument: small immutable configuration objects."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from evalstats.declared_types import require_declared_types
 from evalstats.errors import InputError
 
 WeightKind = Literal["probability", "frequency"]
@@ -75,7 +75,7 @@ class Bootstrap:
     Raises
     ------
     InputError
-        If an option is unknown or `n_resamples` is below 1.
+        If an option is unknown or `n_resamples` is below 2.
 
     Examples
     --------
@@ -95,8 +95,13 @@ class Bootstrap:
     double: bool = False
 
     def __post_init__(self) -> None:
-        if int(self.n_resamples) != self.n_resamples or self.n_resamples < 1:
-            raise InputError(f"n_resamples must be a positive integer, not {self.n_resamples!r}")
+        require_declared_types(
+            type(self).__init__, {name: getattr(self, name) for name in ("n_jobs", "double")}
+        )
+        if not isinstance(self.n_resamples, int | np.integer) or self.n_resamples < 2:
+            raise InputError(
+                f"n_resamples must be a positive integer of at least 2, not {self.n_resamples!r}"
+            )
         _require("interval", self.interval, get_args(BootstrapInterval))
         _require("kind", self.kind, ("multinomial", "poisson", "bayesian", "multiplier"))
         if self.double and self.kind != "multinomial":
@@ -154,7 +159,9 @@ InferenceOption: TypeAlias = Inference | Literal["auto"]
 
 def require_inference(inference: object) -> None:
     """Refuse anything but ``"auto"`` and the four configuration objects."""
-    if inference == "auto" or isinstance(inference, Analytic | Bootstrap | Jackknife | NoInference):
+    if isinstance(inference, Analytic | Bootstrap | Jackknife | NoInference):
+        return
+    if isinstance(inference, str) and inference == "auto":
         return
     raise InputError(
         f"inference={inference!r}: pass 'auto', Analytic(), Bootstrap(...), Jackknife() or "
@@ -172,7 +179,7 @@ def random_key(rng: RandomSource) -> tuple[int, int]:
     return int(words[0]), int(words[1])
 
 
-def _require(name: str, value: Hashable, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
+def _require(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in allowed:
         options = ", ".join(repr(option) for option in allowed)
         raise InputError(f"{name}={value!r} is unknown: choose one of {options}")

@@ -20,7 +20,7 @@ ROUND_OFF = 1e-13
 
 def require_level(level: float) -> None:
     """Refuse a confidence level outside (0, 1)."""
-    if not 0 < level < 1:
+    if not isinstance(level, int | float | np.integer | np.floating) or not 0 < level < 1:
         raise InputError(f"level={level!r}: a confidence level lies strictly between 0 and 1")
 
 

@@ -142,7 +142,14 @@ def _as_frame(
         name = name if isinstance(name, str) and "\ud800" not in name else "column"
         while name in columns:
             name += "_"
-        columns[name] = list(value) if getattr(value, "ndim", 1) > 1 else value
+        # polars aborts the process when it builds nested columns of some odd types.
+        nested = isinstance(value, np.ndarray) and value.dtype == object and np.ndim(value[:1]) > 1
+        if nested or getattr(value, "ndim", 1) > 1:
+            try:
+                value = [np.asarray(item, dtype=np.float64) for item in value]
+            except (TypeError, ValueError):
+                value = [None] * n
+        columns[name] = value
         return name
 
     for role, value in arguments.items():

@@ -23,6 +23,7 @@ import evalstats as es
 # Seconds of processor time; those of the wall only catch what waits without computing.
 BUSY_LIMIT, WALL_LIMIT = 10.0, 120.0
 OUTCOMES = ("ok", "warned", "refused", "failed")
+UNBUILDABLE = (TypeError, ValueError, OverflowError, ArithmeticError)
 PACKAGE_FRAME = re.compile(r'File "[^"]*/(evalstats|tests)/([^"]+)", line (\d+), in (\S+)')
 
 
@@ -80,16 +81,23 @@ class Outcome(NamedTuple):
 def run_case(target: Target, seed: int, index: int) -> Outcome:
     """Run case `index` of `target`; a hang is tried once more, for it may have been a compiler."""
     for _ in range(2):
-        rng = np.random.default_rng([seed, crc32(target.name.encode()), index])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            trial = target.draw(rng)
+        trial = drawn(target, [seed, crc32(target.name.encode()), index])
         outcome = _attempt(trial)
         if not outcome.detail.startswith("Hang"):
             break
     if outcome.kind == "failed":
         return outcome._replace(detail=f"{target.name} #{index}: {outcome.detail}\n{trial.text}")
     return outcome
+
+
+def drawn(target: Target, entropy: Sequence[int]) -> Trial:
+    """Draw a case; where numpy or pandas refuse to build the hostile data, draw again."""
+    for again in range(50):
+        rng = np.random.default_rng([*entropy, again])
+        with warnings.catch_warnings(), contextlib.suppress(*UNBUILDABLE):
+            warnings.simplefilter("ignore")
+            return target.draw(rng)
+    raise RuntimeError(f"{target.name}: no case could be drawn")
 
 
 def _attempt(trial: Trial) -> Outcome:

@@ -65,7 +65,7 @@ def bootstrap(rng: Rng) -> Any:
     """A small bootstrap with any of its options."""
     kind = pick(rng, ("multinomial", "multinomial", "poisson", "bayesian", "multiplier"))
     return es.Bootstrap(
-        n_resamples=int(pick(rng, (1, 2, 5, 20))),
+        n_resamples=int(pick(rng, (2, 3, 5, 20))),
         interval=pick(rng, ("percentile", "basic", "bias_corrected", "bca", "studentized")),
         kind=kind,
         stratify=pick(rng, (None, None, None, "y_true", "nonsense", [1, 2, 3])),

@@ -283,7 +283,7 @@ def test_strata_given_as_an_array(sample):
 @pytest.mark.parametrize(
     ("create", "message"),
     [
-        (lambda: Bootstrap(n_resamples=0), "n_resamples must be a positive integer, not 0"),
+        (lambda: Bootstrap(n_resamples=0), "n_resamples must be a positive integer of at least 2, not 0"),
         (lambda: Bootstrap(n_resamples=2.5), "n_resamples must be a positive integer"),
         (lambda: Bootstrap(interval="normal"), "interval='normal' is unknown: choose one of"),
         (lambda: Bootstrap(kind="wild"), "kind='wild' is unknown"),
