@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from evalstats.configuration import Configured
 from evalstats.data.columns import Columns, Role, dense_codes
 from evalstats.data.intake import NanPolicy, collect_columns
-from evalstats.declared_types import require_declared_types
 from evalstats.errors import InputError, warn
 from evalstats.inference.engine import infer
 from evalstats.inference.methods import (
@@ -31,6 +31,7 @@ from evalstats.inference.methods import (
 from evalstats.inference.problem import Part, Problem, SamplingDistribution
 from evalstats.inference.scales import ScaleName
 from evalstats.inference.units import FEW_CLUSTERS, Units
+from evalstats.options import require_declared_types, typed_options
 from evalstats.results.estimate import Estimate
 from evalstats.results.method_text import methods_sentence
 from evalstats.results.ranges import require_level
@@ -86,6 +87,9 @@ class Estimator(Configured, ABC):
         super().__init_subclass__(**options)
         if "metric" in cls.__dict__:
             REGISTRY[cls.__name__] = cls
+        for name, method in list(vars(cls).items()):
+            if isinstance(method, FunctionType) and not name.startswith("_") and name != "fit":
+                setattr(cls, name, typed_options(method))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimate_")

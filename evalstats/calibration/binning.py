@@ -12,6 +12,7 @@ from evalstats.calibration.kernels import bin_of_forecast, bin_sums, equal_mass_
 from evalstats.calibration.probabilities import Events
 from evalstats.errors import InputError
 from evalstats.kernels.ranking import rank_descending
+from evalstats.options import require_count
 
 Array = NDArray[np.float64]
 Binning = Literal["uniform", "quantile", "unique", "sweep"]
@@ -164,8 +165,7 @@ def require_rule(rule: Rule) -> None:
         )
     if rule.edges not in ("right", "left"):
         raise InputError(f"edges={rule.edges!r} is unknown: choose 'right' or 'left'")
-    if isinstance(rule.n_bins, bool) or int(rule.n_bins) != rule.n_bins or rule.n_bins < 1:
-        raise InputError(f"n_bins={rule.n_bins!r}: the number of bins is a positive integer")
+    require_count("n_bins", rule.n_bins)
     if rule.convention is not None and (
         rule.binning in ("unique", "sweep") or rule.bin_edges is not None or rule.edges != "right"
     ):

@@ -89,8 +89,7 @@ def _require_flat(
             continue
         named = [(role.name, single[role.name])] if role.name in single else []
         named += [
-            (f"{role.name}[{model!r}]", item)
-            for model, item in models.get(role.name, {}).items()
+            (f"{role.name}[{model!r}]", item) for model, item in models.get(role.name, {}).items()
         ]
         for label, (column, _) in named:
             if not isinstance(column, Records) and column.ndim != 1:

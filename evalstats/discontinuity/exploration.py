@@ -14,6 +14,7 @@ from evalstats.discontinuity.fitted import FittedDiscontinuity
 from evalstats.discontinuity.localfit import LocalFit
 from evalstats.discontinuity.sides import KERNEL_CODES
 from evalstats.errors import InputError
+from evalstats.options import require_count
 
 Array = NDArray[np.float64]
 DRAWN_QUANTILES = (0.1, 0.5, 0.9)
@@ -47,8 +48,7 @@ class Exploration(FittedDiscontinuity):
         InputError
             If `n_bins` is no positive integer, or the fit has groups.
         """
-        if isinstance(n_bins, bool) or int(n_bins) != n_bins or n_bins < 1:
-            raise InputError(f"n_bins={n_bins!r}: it must be a positive integer")
+        require_count("n_bins", n_bins)
         columns, design = self._one_design("binned_quantiles")
         rows: list[dict[str, Any]] = []
         for model, outcome in columns.models["outcome"].items():

@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from evalstats.declared_types import require_declared_types
 from evalstats.errors import InputError
+from evalstats.options import require_count, require_declared_types
 
 WeightKind = Literal["probability", "frequency"]
 BootstrapInterval = Literal["percentile", "basic", "bias_corrected", "bca", "studentized"]
@@ -98,10 +98,7 @@ class Bootstrap:
         require_declared_types(
             type(self).__init__, {name: getattr(self, name) for name in ("n_jobs", "double")}
         )
-        if not isinstance(self.n_resamples, int | np.integer) or self.n_resamples < 2:
-            raise InputError(
-                f"n_resamples must be a positive integer of at least 2, not {self.n_resamples!r}"
-            )
+        require_count("n_resamples", self.n_resamples, minimum=2)
         _require("interval", self.interval, get_args(BootstrapInterval))
         _require("kind", self.kind, ("multinomial", "poisson", "bayesian", "multiplier"))
         if self.double and self.kind != "multinomial":
@@ -174,7 +171,12 @@ def random_key(rng: RandomSource) -> tuple[int, int]:
     if isinstance(rng, np.random.Generator):
         drawn = rng.integers(0, 2**32, size=2, dtype=np.uint32)
         return int(drawn[0]), int(drawn[1])
-    sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+    try:
+        sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"rng={rng!r}: pass an integer >= 0, numpy.random.default_rng(seed) or None"
+        ) from error
     words = sequence.generate_state(2, np.uint32)
     return int(words[0]), int(words[1])
 

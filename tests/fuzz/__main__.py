@@ -69,7 +69,9 @@ def run_many(targets: list[Target], options: argparse.Namespace) -> int:
                     sys.stdout.flush()
         if options.times:
             mean = 1e3 * (time.process_time() - begun) / count
-            sys.stdout.write(f"{target.name:40s} {count:6d} cases {mean:8.2f} ms {dict(outcomes)}\n")
+            sys.stdout.write(
+                f"{target.name:40s} {count:6d} cases {mean:8.2f} ms {dict(outcomes)}\n"
+            )
             sys.stdout.flush()
     total = sum(table.values(), Counter())
     elapsed = time.time() - start

@@ -88,7 +88,9 @@ def check_latex(text: str) -> None:
     rows = [line for line in body.split("\n") if line.endswith(r"\\")]
     cells = {len(re.findall(r"(?<!\\)&", row)) for row in rows}
     _require(len(cells) == 1, f"LaTeX: rows with {sorted(cells)} separators")
-    stray = [line for line in body.split("\n") if line and not line.endswith((r"\\", "rule", "space"))]
+    stray = [
+        line for line in body.split("\n") if line and not line.endswith((r"\\", "rule", "space"))
+    ]
     _require(not stray, f"LaTeX: stray line {stray[:1]}")
 
 

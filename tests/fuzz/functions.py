@@ -308,9 +308,9 @@ def _mixtures(rng: Rng) -> Trial:
         arrays = spoiled_arguments(rng, arrays)
     truth = rng.normal(size=(2, 3, 2))
     return Trial(
-        lambda: es.AMD(inference=es.NoInference())
-        .fit(truth, es.GaussianMixtures(**arrays))
-        .estimate_,
+        lambda: (
+            es.AMD(inference=es.NoInference()).fit(truth, es.GaussianMixtures(**arrays)).estimate_
+        ),
         (*arrays, "samples", "trajectory", "mixture"),
         arrays,
         text=f"GaussianMixtures({described(arrays)})",
@@ -323,9 +323,9 @@ def _weighted_samples(rng: Rng) -> Trial:
         arrays = spoiled_arguments(rng, arrays)
     truth = rng.normal(size=(2, 3, 2))
     return Trial(
-        lambda: es.AMV(inference=es.NoInference())
-        .fit(truth, es.WeightedSamples(**arrays))
-        .estimate_,
+        lambda: (
+            es.AMV(inference=es.NoInference()).fit(truth, es.WeightedSamples(**arrays)).estimate_
+        ),
         (*arrays, "trajectory"),
         arrays,
         text=f"WeightedSamples({described(arrays)})",
@@ -334,7 +334,9 @@ def _weighted_samples(rng: Rng) -> Trial:
 
 def _stream(rng: Rng) -> Trial:
     document, results = coco(rng, int(pick(rng, (1, 2, 4))))
-    rows = {key: [row[key] for row in results] for key in ("image_id", "category_id", "score", "bbox")}
+    rows = {
+        key: [row[key] for row in results] for key in ("image_id", "category_id", "score", "bbox")
+    }
     if rng.random() < 0.5:
         key = pick(rng, list(rows))
         rows[key] = spoil(rng, np.array(rows[key]))

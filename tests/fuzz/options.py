@@ -28,7 +28,19 @@ KNOWN: Mapping[str, tuple[Any, ...]] = {
     "metrics": (None, ["AP"], ["AP50", "AP"], ["nonsense"], []),
     "quantiles": (None, [0.5], [0.1, 0.5, 0.9], [0.0, 1.0], [], [0.9, 0.1], [float("nan")]),
     "bin_edges": (None, [0, 0.5, 1], [0, 1], [0, 0.5, 0.5, 1], [1, 0], [], [0, float("nan"), 1]),
-    "bandwidth": ("mse", "silverman", 0.15, 0.5, 2.0, 1e-9, 0.0, -1.0, 1e9, float("nan"), "nonsense"),
+    "bandwidth": (
+        "mse",
+        "silverman",
+        0.15,
+        0.5,
+        2.0,
+        1e-9,
+        0.0,
+        -1.0,
+        1e9,
+        float("nan"),
+        "nonsense",
+    ),
     "formula": (None, "length", "tanh(std(length))", "__import__('os')", "length +", "a", "", "1"),
     "context": ((), ("difficulty",), ("a", "a"), {}, None),
     "clip": (None, "eps", 0.01, 0.0, 0.6, -1, float("nan"), "nonsense"),
@@ -107,7 +119,9 @@ def value_for(rng: Rng, name: str, hint: Any, *, junk: float = 0.15) -> Any:
 def constructor_options(rng: Rng, cls: Any, *, junk: float = 0.1) -> dict[str, Any]:
     """A few constructor options other than the inference."""
     hints = hints_of(cls.__init__)
-    names = [n for n in inspect.signature(cls.__init__).parameters if n not in ("self", "inference")]
+    names = [
+        n for n in inspect.signature(cls.__init__).parameters if n not in ("self", "inference")
+    ]
     count = int(pick(rng, (0, 0, 0, 1, 1, 2)))
     chosen = rng.choice(len(names), size=min(count, len(names)), replace=False)
     return {names[i]: value_for(rng, names[i], hints.get(names[i]), junk=junk) for i in chosen}

@@ -13,9 +13,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "generated" / "fuzz.md"
 PACKAGES = ("numpy", "numba", "polars", "scipy", "pandas", "pyarrow", "narwhals", "formulaic")
 
 
-def write_page(
-    table: dict[str, Counter[str]], options: argparse.Namespace, elapsed: float
-) -> None:
+def write_page(table: dict[str, Counter[str]], options: argparse.Namespace, elapsed: float) -> None:
     """Write date, versions, seed and the counts of each target and outcome."""
     total = sum(table.values(), Counter())
     cases = sum(total.values())

@@ -115,7 +115,9 @@ def _contrast_arguments(rng: Rng, estimate: Any) -> dict[str, Any]:
 
 
 def _reference(rng: Rng, estimate: Any) -> Any:
-    return pick(rng, (None, estimate.terms["model"][0], estimate.terms["model"][-1], "nobody", 3, []))
+    return pick(
+        rng, (None, estimate.terms["model"][0], estimate.terms["model"][-1], "nobody", 3, [])
+    )
 
 
 def _compare_arguments(rng: Rng, estimate: Any) -> dict[str, Any]:
@@ -239,7 +241,11 @@ def _method_drawer(estimator: str, name: str) -> Callable[[Rng], Trial]:
         for count in ("n_resamples", "n_permutations"):
             if count in inspect.signature(method).parameters:
                 options.setdefault(count, pick(rng, KNOWN[count]))
-        models = list(model.estimate_.terms["model"].unique()) if "model" in model.estimate_.terms else []
+        models = (
+            list(model.estimate_.terms["model"].unique())
+            if "model" in model.estimate_.terms
+            else []
+        )
         required = [pick(rng, (*models, *models, *JUNK[:12])) for _ in needed]
         words = [*inspect.signature(method).parameters, *model._parameter_names(), name, "fit"]
         return Trial(

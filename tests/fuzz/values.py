@@ -119,7 +119,16 @@ def _cast(rng: Rng, array: Any) -> Any:
     dtype = pick(rng, DTYPES)
     with np.errstate(all="ignore"):
         numbers = np.asarray(array)
-        if numbers.dtype.kind == "f" and dtype in ("i1", "u1", "u8", "i8", ">i4", "i2", "M8[s]", "m8[s]"):
+        if numbers.dtype.kind == "f" and dtype in (
+            "i1",
+            "u1",
+            "u8",
+            "i8",
+            ">i4",
+            "i2",
+            "M8[s]",
+            "m8[s]",
+        ):
             numbers = np.nan_to_num(numbers, posinf=1, neginf=0).clip(-100, 100).astype(np.int64)
         try:
             return numbers.astype(dtype)
