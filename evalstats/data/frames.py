@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from evalstats.errors import InputError
 
+# A lazy frame reads its file only now, and may find it damaged.
+BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
 
 class Frame:
     """Named columns of a polars, pandas, pyarrow or other Arrow-capable frame.
@@ -29,7 +32,7 @@ class Frame:
         try:
             native = nw.from_native(data, pass_through=True)
         except NarwhalsError as error:
-            raise InputError(f"data cannot be read as a frame: {error}") from error
+            raise InputError(f"data cannot be read as a frame: {_one_line(error)}") from error
         if not isinstance(native, nw.DataFrame | nw.LazyFrame):
             if not hasattr(data, "__arrow_c_stream__"):
                 raise InputError(
@@ -40,7 +43,10 @@ class Frame:
         self.names: list[str] = list(native.collect_schema().names())
         if isinstance(native, nw.LazyFrame):
             names = [name for name in dict.fromkeys(_flatten(wanted)) if name in self.names]
-            native = native.select(names).collect()
+            try:
+                native = native.select(names).collect()
+            except (NarwhalsError, *BROKEN) as error:
+                raise InputError(f"data cannot be read: {_one_line(error)}") from error
         self._frame: nw.DataFrame[Any] = native
 
     def column(self, argument: str, name: object) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
@@ -80,6 +86,10 @@ def series_to_numpy(series: "nw.Series[Any]") -> tuple[NDArray[Any], NDArray[np.
     if series.dtype.is_numeric():
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=np.float64), mask
     return np.asarray(series.to_list(), dtype=object), mask
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _flatten(arguments: Iterable[object]) -> list[str]:

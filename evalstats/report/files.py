@@ -1,12 +1,15 @@
 """Data files in, result files out."""
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
+from narwhals.exceptions import NarwhalsError
 
+from evalstats.data.frames import BROKEN
 from evalstats.errors import InputError
 
 # Columns that look like integers for hundreds of rows and then hold a fraction are common.
@@ -32,7 +35,11 @@ def scan_table(path: Path) -> pl.LazyFrame:
     InputError
         If the file is missing, of unknown type or not readable.
     """
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot open {str(path)!r}: {error}") from error
+    if not exists:
         raise InputError(f"there is no file {str(path)!r}: check the path")
     if path.is_dir():
         raise InputError(f"{str(path)!r} is a directory: name one data file")
@@ -42,15 +49,28 @@ def scan_table(path: Path) -> pl.LazyFrame:
     try:
         frame = scan(path)
         frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except BROKEN as error:
         raise unreadable(path, error) from error
     return frame
 
 
-def unreadable(path: Path, error: Exception) -> InputError:
+def unreadable(path: Path, error: BaseException) -> InputError:
     """Say in one line why a file cannot be read."""
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return InputError(f"cannot read {str(path)!r}: {reason[0]}")
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name the file where a lazy frame turns out to be damaged only when its rows are read."""
+    try:
+        yield
+    except (NarwhalsError, *BROKEN) as error:
+        raise unreadable(path, error) from error
+    except InputError as error:
+        if isinstance(error.__cause__, (NarwhalsError, *BROKEN)):
+            raise unreadable(path, error.__cause__) from error
+        raise
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -82,8 +102,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {str(path)!r}: {reason}") from error
 
 
 def _scan_csv(path: Path) -> pl.LazyFrame:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import typer
-from narwhals.exceptions import NarwhalsError
 
 from evalstats.errors import EvalstatsWarning, InputError
 from evalstats.estimator import Estimator
 from evalstats.inference.methods import Bootstrap
-from evalstats.report.files import scan_table, unreadable, write_atomically
+from evalstats.report.files import reading, scan_table, write_atomically
 from evalstats.report.output import FORMAT_OF_SUFFIX, Format, render
 from evalstats.report.progress import progress_shown
 
@@ -156,10 +155,8 @@ def _result(estimator: type[Estimator], request: Request) -> str:
     frame = scan_table(request.file)
     configured = _configured(estimator, request, frame)
     with progress_shown(f"{estimator.metric} of {request.file.name}"):
-        try:
+        with reading(request.file):
             configured.fit(**request.arguments, data=frame)  # type: ignore[attr-defined]
-        except (pl.exceptions.PolarsError, NarwhalsError, OSError) as error:
-            raise unreadable(request.file, error) from error
         estimate = configured.estimate_
         differences = None
         if request.compare:

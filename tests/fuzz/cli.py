@@ -147,7 +147,9 @@ def _spoiled(rng: Rng, words: list[str]) -> list[str]:
     if kind == 0 and words:
         del words[at - 1]
     elif kind == 1 and words:
-        words[at - 1] = pick(rng, (*VALUES, *(name for name in NAMES[:16] if isinstance(name, str))))
+        words[at - 1] = pick(
+            rng, (*VALUES, *(name for name in NAMES[:16] if isinstance(name, str)))
+        )
     elif kind == 2 and words:
         words.insert(at, words[at - 1])
     elif kind == 3:

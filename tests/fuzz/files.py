@@ -76,10 +76,14 @@ def mutated_bytes(rng: Rng, content: bytes) -> bytes:
         return bytes(changed)
     if kind == 2:
         at = int(rng.integers(size + 1))
-        extra = pick(rng, (b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"{", b"]", b"\n\n", b"," * 99))
+        extra = pick(
+            rng, (b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"{", b"]", b"\n\n", b"," * 99)
+        )
         return content[:at] + extra + content[at:]
     if kind == 3:
-        return pick(rng, (b"", b"\x00" * 100, b"PK\x03\x04", b"[" * 100_000, b"PAR1", b"null", b"{}"))
+        return pick(
+            rng, (b"", b"\x00" * 100, b"PK\x03\x04", b"[" * 100_000, b"PAR1", b"null", b"{}")
+        )
     if kind == 4:
         return content + content
     if kind == 5:
@@ -101,7 +105,7 @@ def written(rng: Rng, name: str, content: bytes) -> Path:
         path.symlink_to(folder() / "nowhere")
     elif kind == 2:
         path.mkdir()
-    elif kind == 3:
+    elif kind == 3 and name != "saved":  # Estimate.load raises FileNotFoundError, as documented
         return folder() / "missing" / name
     elif kind == 4:
         target = folder() / f"target-{name}"
@@ -300,7 +304,12 @@ def _spoiled_archive(rng: Rng, arrays: dict[str, Any]) -> bytes:
         arrays["meta"] = np.frombuffer(json.dumps(document).encode(), dtype=np.uint8)
     else:
         key = pick(rng, list(arrays))
-        changes: tuple[Any, ...] = (arrays[key][:0], np.zeros((2, 2, 2)), np.array("x"), arrays[key][:-1])
+        changes: tuple[Any, ...] = (
+            arrays[key][:0],
+            np.zeros((2, 2, 2)),
+            np.array("x"),
+            arrays[key][:-1],
+        )
         if key == "meta" or rng.random() < 0.3:
             arrays.pop(key)
         else:
@@ -317,7 +326,13 @@ def _image(rng: Rng) -> Case:
     suffix = pick(rng, (".npy", ".png", ".tif"))
     buffer = io.BytesIO()
     if suffix == ".npy":
-        kinds = (picture, picture.astype("f4"), picture.astype("O"), picture.astype("U"), picture > 9)
+        kinds = (
+            picture,
+            picture.astype("f4"),
+            picture.astype("O"),
+            picture.astype("U"),
+            picture > 9,
+        )
         np.save(buffer, pick(rng, kinds), allow_pickle=True)
     else:
         from PIL import Image
@@ -389,7 +404,17 @@ READERS: Mapping[str, Callable[[Rng], Case]] = {
     "image": _image,
     "image_folders": _folders,
 }
-FILE_WORDS = ("y_true", "y_score", "ground_truth", "detections", "masks", "maps", "judgement")
+FILE_WORDS = (
+    "y_true",
+    "y_score",
+    "ground_truth",
+    "detections",
+    "masks",
+    "maps",
+    "judgement",
+    "data",
+    "axes=",
+)
 
 
 def _drawer(name: str) -> Callable[[Rng], Trial]:

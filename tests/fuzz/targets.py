@@ -6,4 +6,10 @@ from tests.fuzz.harness import Target
 
 def all_targets() -> list[Target]:
     """Every target, in the order in which they run."""
-    return [*estimators.targets(), *functions.targets(), *results.targets(), *files.targets(), *cli.targets()]
+    return [
+        *estimators.targets(),
+        *functions.targets(),
+        *results.targets(),
+        *files.targets(),
+        *cli.targets(),
+    ]
