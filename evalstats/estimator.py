@@ -527,4 +527,7 @@ def _term_frame(
     names = list(dict.fromkeys(name for row in rows for name in row))
     order: list[str] = [name for name in ("metric", "model", "group", "class") if name in names]
     order += [name for name in names if name not in order]
-    return pl.DataFrame({name: [row.get(name) for row in rows] for name in order}, strict=False)
+    try:
+        return pl.DataFrame({name: [row.get(name) for row in rows] for name in order}, strict=False)
+    except UnicodeEncodeError as error:
+        raise InputError(f"the name of a model or group is no Unicode text: {error}") from error

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.rows import binary_rows
 from evalstats.errors import InputError, warn
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 
@@ -51,6 +52,7 @@ class HosmerLemeshowTest(NamedTuple):
     n_groups: int
 
 
+@typed_options
 def spiegelhalter_test(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -105,6 +107,7 @@ def spiegelhalter_test(
     return SpiegelhalterTest(z, _two_sided(z), None)
 
 
+@typed_options
 def hosmer_lemeshow_test(
     y_true: ArrayLike,
     y_prob: ArrayLike,

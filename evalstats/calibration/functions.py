@@ -11,10 +11,12 @@ from evalstats.calibration.binning import Binning, Convention, Edges, Rule, make
 from evalstats.calibration.calibration_error import CalibrationError
 from evalstats.calibration.point import one_pass, one_pass_of_arrays
 from evalstats.calibration.probabilities import Target, model_events
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 
 
+@typed_options
 def calibration_error(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -90,6 +92,7 @@ def calibration_error(
     return estimator.point_value(columns)
 
 
+@typed_options
 def ece(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -129,6 +132,7 @@ def ece(
     )
 
 
+@typed_options
 def ace_nixon(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -176,6 +180,7 @@ def ace_nixon(
     return _mean_over_bins(y_true, y_prob, "classwise", rule, sample_weight, labels)
 
 
+@typed_options
 def ace_netcal(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -251,6 +256,7 @@ def _mean_over_bins(
     return float(np.mean(gaps))
 
 
+@typed_options
 def calibration_summary(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -311,6 +317,7 @@ def calibration_summary(
     }
 
 
+@typed_options
 def balance_score(
     y_true: ArrayLike,
     y_prob: ArrayLike,

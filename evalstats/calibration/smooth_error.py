@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.score_kernels import residuals_on_mesh
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 CELLS = 8192
@@ -30,6 +31,7 @@ class SmoothCalibrationError(NamedTuple):
     width: float
 
 
+@typed_options
 def smooth_calibration_error(
     y_true: ArrayLike,
     y_prob: ArrayLike,

@@ -132,13 +132,17 @@ def dense_codes(values: Column) -> tuple[NDArray[np.int64], list[Hashable]]:
         labels, codes = np.unique(values, return_inverse=True)
         return codes.astype(np.int64, copy=False).ravel(), labels.tolist()
     except TypeError:
-        order: dict[Hashable, int] = {}
+        pass
+    order: dict[Hashable, int] = {}
+    try:
         codes = np.fromiter(
             (order.setdefault(value, len(order)) for value in values.tolist()),
             dtype=np.int64,
             count=len(values),
         )
-        return codes, list(order)
+    except TypeError as error:
+        raise InputError(f"a column of labels or groups holds no single values: {error}") from error
+    return codes, list(order)
 
 
 def require_same_length(argument: str, column: Column, n: int, reference: str) -> None:

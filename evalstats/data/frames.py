@@ -14,6 +14,8 @@ from evalstats.errors import InputError
 
 # A lazy frame reads its file only now, and may find it damaged.
 BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+# What columns of types that numpy does not have raise when they are converted.
+UNREADABLE = (NarwhalsError, *BROKEN, TypeError, ValueError, NotImplementedError)
 
 
 class Frame:
@@ -62,7 +64,12 @@ class Frame:
             raise InputError(
                 f"{argument}: {self.names.count(name)} columns are called {name!r}: rename them"
             )
-        return series_to_numpy(self._frame.get_column(name))
+        try:
+            return series_to_numpy(self._frame.get_column(name))
+        except UNREADABLE as error:
+            raise InputError(
+                f"{argument}: column {name!r} cannot be read: {_one_line(error)}"
+            ) from error
 
     def _suggest(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)

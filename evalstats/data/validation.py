@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from evalstats.data.columns import Column, dense_codes
 from evalstats.errors import InputError
 
+LARGEST_NUMBER = 1e100
+
 
 def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> NDArray[np.bool_]:
     """Turn labels into a mask of positives: bool, 0/1, or any two values with a `pos_label`.
@@ -99,6 +101,27 @@ def finite_scores(argument: str, column: Column) -> Column:
     elif column.dtype == np.longdouble and np.dtype(np.longdouble) != np.dtype(np.float64):
         column = column.astype(np.float64)
     return np.ascontiguousarray(column)
+
+
+def computable(argument: str, column: Column) -> Column:
+    """Finite numbers whose squares and sums are finite as well, for statistics of distances.
+
+    Raises
+    ------
+    InputError
+        If a number is beyond 1e100 in size.
+    """
+    column = finite_scores(argument, column)
+    if column.dtype.kind == "f" and column.size:
+        size = max(abs(float(column.min())), abs(float(column.max())))
+        if size > LARGEST_NUMBER:
+            where = np.abs(column) == column.dtype.type(size)
+            row = int(np.argmax(where if where.ndim == 1 else where.any(axis=1)))
+            raise InputError(
+                f"{argument} is of size {size:g} in row {row}: numbers beyond {LARGEST_NUMBER:g} "
+                "have no finite squares; rescale the column"
+            )
+    return column
 
 
 def _zero_or_one(column: Column) -> bool:

@@ -20,6 +20,7 @@ from evalstats.detection.records import (
     Ragged,
 )
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 BoxFormat = Literal["xywh", "xyxy"]
 CORNERS = {"xywh": ("x", "y", "w", "h"), "xyxy": ("x1", "y1", "x2", "y2")}
@@ -40,6 +41,7 @@ RESULT_SCHEMA: dict[str, Any] = {
 }
 
 
+@typed_options
 def read_ground_truth(
     source: object, *, box_format: BoxFormat = "xywh", iou_type: str = "bbox"
 ) -> GroundTruth:
@@ -136,6 +138,7 @@ def read_ground_truth(
     )
 
 
+@typed_options
 def read_detections(
     source: object, *, box_format: BoxFormat = "xywh", label: str = "detections"
 ) -> Detections:

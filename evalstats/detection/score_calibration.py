@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from evalstats.detection.matching import DEFAULT_SETTINGS, MatchSettings, match_detections
 from evalstats.detection.records import Array, Codes, Detections, GroundTruth, aligned
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 from evalstats.recalibration.maps import (
     fit_beta,
     fit_histogram,
@@ -25,6 +26,7 @@ Fitted = Callable[[Array], Array]
 ZERO = 0.0
 
 
+@typed_options
 def calibrate_scores(
     ground_truth: GroundTruth,
     detections: Detections,

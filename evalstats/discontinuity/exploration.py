@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns
+from evalstats.data.intake import number_array
 from evalstats.discontinuity.design import Design
 from evalstats.discontinuity.fitted import FittedDiscontinuity
 from evalstats.discontinuity.localfit import LocalFit
@@ -104,7 +105,8 @@ class Exploration(FittedDiscontinuity):
         _, design = self._one_design("fitted_curves")
         critical = float(stats.norm.ppf(0.5 + self.level / 2))
         levels = design.grid.levels
-        wanted = np.atleast_1d(np.asarray(quantiles, dtype=float))
+        wanted = np.atleast_1d(number_array("quantiles", quantiles))
+        require_count("n_points", n_points)
         chosen = sorted({int(np.abs(levels - level).argmin()) for level in wanted})
         rows: list[dict[str, Any]] = []
         for model, fit in design.outcomes.items():

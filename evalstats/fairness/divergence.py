@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.data.columns import dense_codes
 from evalstats.data.intake import to_array
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 GRID = 1000
@@ -19,6 +20,7 @@ FLOOR = 1e-10
 _CHUNK = 200
 
 
+@typed_options
 def jensen_shannon_divergence(
     prediction: ArrayLike,
     group: ArrayLike,
@@ -79,6 +81,7 @@ def jensen_shannon_divergence(
     return mixed / _entropy(share) if normalise else mixed
 
 
+@typed_options
 def unfairness(prediction: ArrayLike, group: ArrayLike) -> float:
     """Variance between unweighted group means over the variance of the prediction (UF).
 

@@ -19,11 +19,13 @@ from evalstats.fairness.geometry import (
 )
 from evalstats.fairness.kernels import merged_halves
 from evalstats.fairness.pair_geometry import JoinedPoints, all_pairs
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 Version = Literal["unbiased", "biased"]
 
 
+@typed_options
 def distance_covariance_squared(
     x: ArrayLike,
     y: ArrayLike,
@@ -74,6 +76,7 @@ def distance_covariance_squared(
     return value
 
 
+@typed_options
 def distance_correlation_squared(
     x: ArrayLike,
     y: ArrayLike,
@@ -111,6 +114,7 @@ def distance_correlation_squared(
     return correlation(value, *variances)
 
 
+@typed_options
 def concatenated_distance_covariance_squared(
     prediction: ArrayLike, *attributes: ArrayLike, estimator: Version = "unbiased"
 ) -> float:
@@ -150,6 +154,7 @@ def concatenated_distance_covariance_squared(
     return _pair(blocks[0], np.hstack(blocks[1:]), weights, estimator)[0]
 
 
+@typed_options
 def joint_distance_covariance_squared(
     *variables: ArrayLike,
     c: float = 1.0,

@@ -146,6 +146,8 @@ def combine(
 
 def centring(sums: Array, grand: float, mass: float, unbiased: bool) -> tuple[Array, float]:
     """What is subtracted for a row and added for the whole when distances are centred."""
+    if unbiased and mass <= 2.0:
+        return np.full_like(sums, np.nan), float("nan")
     if unbiased:
         return sums / (mass - 2.0), grand / ((mass - 1.0) * (mass - 2.0))
     return sums / mass, grand / mass**2

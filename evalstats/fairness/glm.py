@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from evalstats.data.validation import computable
 from evalstats.errors import InputError, warn
 from evalstats.fairness.encoding import Encoding
 from evalstats.fairness.functions import require_constant
@@ -25,6 +26,7 @@ from evalstats.fairness.glm_objective import (
 )
 from evalstats.fairness.glm_optimiser import Descent, minimise_best, smooth_start
 from evalstats.inference.methods import RandomSource
+from evalstats.options import require_declared_types
 
 Array = NDArray[np.float64]
 PenaltyKind = Literal["concatenated", "joint", "marginal"]
@@ -178,6 +180,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         return self._finish(objective, found)
 
     def _check_params(self) -> None:
+        require_declared_types(type(self).__init__, self.get_params())
         for name, allowed in (
             ("family", ("gaussian", "binomial", "poisson")),
             ("penalty", ("concatenated", "joint", "marginal")),
@@ -194,9 +197,13 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
     def _objective(
         self, X: ArrayLike, y: ArrayLike, protected: Any, exposure: Any, sample_weight: Any
     ) -> Objective:
-        features, outcome = validate_data(
-            self, X, y, dtype=np.float64, y_numeric=self.family != "binomial"
-        )
+        try:
+            features, outcome = validate_data(
+                self, X, y, dtype=np.float64, y_numeric=self.family != "binomial"
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(f"X or y cannot be used: {error}") from error
+        features = computable("X", features)
         n = len(outcome)
         outcome, classes = outcome_of(outcome, self.family)
         if classes is not None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Role
-from evalstats.data.intake import collect_columns, to_array
+from evalstats.data.intake import collect_columns, number_array
 from evalstats.errors import InputError, warn
 from evalstats.fairness.encoding import Attribute, Types, encode, geometry_of
 from evalstats.fairness.functions import require_counts
@@ -92,7 +92,7 @@ def positive_column(name: str, values: Any, n: int, *, zero: bool) -> Array:
     """A column of finite numbers, ones by default; `zero` says whether 0 is allowed."""
     if values is None:
         return np.ones(n)
-    column = np.asarray(to_array(name, values)[0], dtype=np.float64)
+    column = number_array(name, values)
     if column.shape != (n,):
         raise InputError(f"{name} has shape {column.shape}, expected ({n},)")
     bad = ~(np.isfinite(column) & ((column >= 0) if zero else (column > 0)))

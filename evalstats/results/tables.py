@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from evalstats.options import typed_options
 from evalstats.results.latex import escape_latex, format_latex
 from evalstats.results.layout import Column, lay_out
 
@@ -19,6 +20,7 @@ __all__ = ["escape_latex", "format_html", "format_latex", "format_markdown", "fo
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>&$|~#])")
 
 
+@typed_options
 def format_text(
     frame: pl.DataFrame,
     *,
@@ -68,6 +70,7 @@ def format_text(
     return "\n".join([*_present(title), *body, *_present(layout.note)])
 
 
+@typed_options
 def format_markdown(
     frame: pl.DataFrame,
     *,
@@ -101,6 +104,7 @@ def format_markdown(
     return "\n".join(lines)
 
 
+@typed_options
 def format_html(
     frame: pl.DataFrame,
     *,

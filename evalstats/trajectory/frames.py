@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from evalstats.data.archives import read_arrays
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 from evalstats.trajectory.forecasts import require_axes
 
 
+@typed_options
 def forecasts_from_frame(
     frame: Any,
     truth: Any,

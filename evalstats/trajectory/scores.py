@@ -12,6 +12,7 @@ from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Analytic, Inference, InferenceOption, RandomSource
 from evalstats.inference.scales import ScaleName
+from evalstats.options import typed_options
 from evalstats.trajectory.amd import Compat, Fit, PathWeight, fitting_plan, require_fit_options
 from evalstats.trajectory.amv import require_amv_level, tied_eigenvalues
 from evalstats.trajectory.forecast_score import ForecastScore
@@ -355,6 +356,7 @@ class TrajectoryScores(PairedForecasts, ForecastScore):
         return found
 
 
+@typed_options
 def min_ade_fde(
     trajectory: ArrayLike,
     samples: ArrayLike,
@@ -405,6 +407,7 @@ def min_ade_fde(
     return float(value[0]), float(value[1])
 
 
+@typed_options
 def energy_score(
     trajectory: ArrayLike,
     samples: ArrayLike,

@@ -115,8 +115,9 @@ class Prepared:
     def influence(self, weights: Array) -> Array:
         """Derivatives (n_agents, k) of all terms by the weights."""
         below = weights @ self.denominators
-        ratios = weights @ self.numerators / below
-        slopes = iter(((self.numerators - ratios * self.denominators) / below).T)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = weights @ self.numerators / below
+            slopes = iter(((self.numerators - ratios * self.denominators) / below).T)
         columns = [
             next(slopes) if isinstance(term, Ratio) else term.influence(weights)
             for term in self.terms

@@ -28,9 +28,9 @@ _LABELS = {
 }
 
 
-def require_coding(coding: str) -> None:
+def require_coding(coding: object) -> None:
     """Refuse an unknown coding."""
-    if coding not in _DESCRIPTION:
+    if not isinstance(coding, str) or coding not in _DESCRIPTION:
         raise InputError(f"coding={coding!r} is unknown: choose one of {list(_DESCRIPTION)}")
 
 

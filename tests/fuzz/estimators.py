@@ -1,5 +1,6 @@
 """Targets ``fit:<Estimator>``: every registered estimator with spoiled columns and options."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,20 @@ SIZES = (1, 2, 3, 5, 8, 12, 12, 20, 40)
 LARGER = {"AUPIMO": (4, 8, 12), "AUPRO": (4, 8, 12), "DistributionRDD": (1, 5, 40, 80, 80)}
 # Their default inference is a bootstrap of thousands of replicates: "auto" is drawn rarely.
 SLOW_DEFAULT = ("AveragePrecision", "PooledAveragePrecision", "CalibrationError", "AMD", "AMV")
-SHARED = ("sample_weight", "cluster", "by", "data", "nan_policy", "level", "inference")
+SHARED = (
+    "interval",
+    "kind",
+    "stratify",
+    "path.json",
+    "column of labels",
+    "sample_weight",
+    "cluster",
+    "by",
+    "data",
+    "nan_policy",
+    "level",
+    "inference",
+)
 
 
 def targets() -> list[Target]:
@@ -65,7 +79,7 @@ def draw(rng: Rng, cls: type[Estimator]) -> Trial:
         shared["by"] = codes(rng, n) if rng.random() < 0.7 else {pick(rng, NAMES): codes(rng, n)}
     for _ in range(int(pick(rng, (0, 0, 1, 1, 2)))):
         arguments = spoiled_arguments(rng, arguments)
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 and "data" in inspect.signature(cls.fit).parameters:
         arguments, shared = _as_frame(rng, arguments, shared, n)
     names = words(cls, arguments)
     return Trial(
@@ -80,7 +94,15 @@ def draw(rng: Rng, cls: type[Estimator]) -> Trial:
 def words(cls: type[Estimator], arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """What a refusal may name."""
     init = cls._parameter_names()
-    return (*arguments, *init, *SHARED, *(role.name for role in cls.roles), "ground_truth", "row")
+    return (
+        *arguments,
+        *init,
+        *SHARED,
+        *(role.name for role in cls.roles),
+        "ground_truth",
+        "row",
+        "model or group",
+    )
 
 
 def spoiled_arguments(rng: Rng, arguments: Mapping[str, Any]) -> dict[str, Any]:

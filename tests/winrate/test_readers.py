@@ -125,7 +125,7 @@ OUTPUTS = {"a gpt-ref": "x", "b gpt-ref": "y"}
 MALFORMED = [
     (read_alpaca_annotations, {"a": 1}, "non-empty JSON list"),
     (read_alpaca_annotations, [], "non-empty JSON list"),
-    (read_alpaca_annotations, [ALPACA, 3], "entry 1 is no valid json object"),
+    (read_alpaca_annotations, [ALPACA, 3], "entry 1 is no JSON object"),
     (read_alpaca_annotations, [ALPACA, without(ALPACA, "output_2")], "judgement 1 has no 'output_"),
     (read_alpaca_annotations, [{**ALPACA, "preference": "m"}], "preference 'm': expected a num"),
     (read_alpaca_annotations, [{**ALPACA, "preference": True}], "preference True"),
