@@ -70,7 +70,7 @@ def typed_options(function: Callable[P, R]) -> Callable[P, R]:
     names = [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind is not parameter.VAR_POSITIONAL
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
 
     @wraps(function)
@@ -152,7 +152,8 @@ def _is_plain(value: object, declared: Any) -> bool:
         return _is_number(value)
     if declared is Hashable:
         return _is_hashable(value)
-    if not isinstance(declared, type) or getattr(declared, "_is_protocol", False):
+    protocol = getattr(declared, "_is_protocol", False)
+    if not isinstance(declared, type) or declared is Any or protocol:
         return True
     return isinstance(value, declared)
 

@@ -11,6 +11,7 @@ from evalstats.calibration.binning import Binning, Convention, Edges, Rule, make
 from evalstats.calibration.calibration_error import CalibrationError
 from evalstats.calibration.point import one_pass, one_pass_of_arrays
 from evalstats.calibration.probabilities import Target, model_events
+from evalstats.data.intake import to_array
 from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
@@ -361,7 +362,8 @@ def balance_score(
     >>> round(es.balance_score([0, 0, 1, 1], [0.2, 0.4, 0.6, 0.9]), 3)
     0.275
     """
-    target: Target = "top_label" if np.ndim(y_prob) == 2 else "positive"
+    wide = to_array("y_prob", y_prob)[0].ndim == 2
+    target: Target = "top_label" if wide else "positive"
     estimator = BalanceScore(target=target, pos_label=pos_label, labels=labels)
     columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
     if columns.extra["classes"] is None:

@@ -44,6 +44,10 @@ def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> 
         if set(labels) <= {0, 1}:
             return np.ascontiguousarray(np.array([value == 1 for value in column.tolist()]))
         raise InputError(f"{argument} has the labels {shown}: say which is positive by pos_label=")
+    try:
+        hash(pos_label)
+    except TypeError:
+        raise InputError(f"pos_label={pos_label!r}: expected a single value") from None
     if pos_label not in labels:
         raise InputError(f"pos_label={pos_label!r} does not occur in {argument} (labels: {shown})")
     return np.array([value == pos_label for value in column.tolist()], dtype=bool)
@@ -81,8 +85,10 @@ def finite_scores(argument: str, column: Column) -> Column:
     _refuse_complex(argument, column)
     if column.dtype.kind == "O":
         try:
+            if any(isinstance(value, complex | np.complexfloating) for value in column.ravel()):
+                raise TypeError("complex numbers")
             column = column.astype(np.float64)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(
                 f"{argument} has dtype object with values that are no numbers: convert it first"
             ) from error

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import dense_codes
 from evalstats.data.intake import to_array
+from evalstats.data.validation import computable
 from evalstats.errors import InputError
 from evalstats.options import typed_options
 
@@ -77,7 +78,11 @@ def jensen_shannon_divergence(
     width = _bandwidth(values, bandwidth)
     if values.min() == values.max() or len(counts) == 1:
         return 0.0
-    mixed = _mixture_divergence(_densities(values, codes, len(counts), width), share)
+    with np.errstate(over="ignore"):
+        density = _densities(values, codes, len(counts), width)
+    if not bool((density.sum(axis=1) > 0).all()):
+        raise InputError(f"bandwidth={bandwidth!r} is too narrow for the range of the prediction")
+    mixed = _mixture_divergence(density, share)
     return mixed / _entropy(share) if normalise else mixed
 
 
@@ -163,6 +168,7 @@ def _grouped(prediction: object, group: object) -> tuple[Array, NDArray[np.int64
     finite = np.isfinite(values)
     if missing is not None or not bool(finite.all()):
         raise InputError(f"prediction is not finite in row {int(np.argmin(finite))}")
+    computable("prediction", values)
     if unlabelled is not None or (labels.dtype.kind == "f" and not bool(np.isfinite(labels).all())):
         raise InputError("group has missing values: remove these rows or name the group")
     return values, dense_codes(labels)[0]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import dense_codes
-from evalstats.data.intake import to_array
+from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, number_array, to_array
+from evalstats.data.validation import computable
 from evalstats.errors import InputError
 from evalstats.fairness.encoding import FEW_CELLS, MAX_PAIR_ROWS, PROBE, joint_codes
 from evalstats.fairness.geometry import (
@@ -365,6 +366,7 @@ def _blocks(variables: Sequence[object], names: Sequence[str]) -> list[Array]:
         finite = np.isfinite(block).all(axis=1)
         if not bool(finite.all()):
             raise InputError(f"{name} is not finite in row {int(np.argmin(finite))}")
+        computable(name, block)
         if blocks and len(block) != len(blocks[0]):
             raise InputError(f"{name} has {len(block)} rows but {names[0]} has {len(blocks[0])}")
         blocks.append(block)
@@ -378,7 +380,7 @@ def _weights(sample_weight: object, n: int, estimator: str) -> Array:
     weights = np.ones(n)
     if sample_weight is not None:
         column, _ = to_array("sample_weight", sample_weight)
-        weights = np.array(column, dtype=np.float64)
+        weights = number_array("sample_weight", column)
         if weights.shape != (n,):
             raise InputError(f"sample_weight has shape {weights.shape}, expected ({n},)")
         bad = ~(np.isfinite(weights) & (weights >= 0))
@@ -387,6 +389,9 @@ def _weights(sample_weight: object, n: int, estimator: str) -> Array:
                 f"sample_weight is {weights[int(np.argmax(bad))]} in row {int(np.argmax(bad))}: "
                 "weights must be finite, at least 0, and not all 0"
             )
+        present = weights[weights > 0]
+        if present.min() < SMALLEST_WEIGHT or present.max() > LARGEST_WEIGHT:
+            raise InputError("sample_weight has positive weights that are too small or too large")
     if estimator == "unbiased":
         require_counts(weights)
         require_rows(float(weights.sum()))

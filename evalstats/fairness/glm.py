@@ -269,7 +269,10 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
 
     def _link(self, X: ArrayLike) -> Array:
         check_is_fitted(self)
-        features = validate_data(self, X, dtype=np.float64, reset=False)
+        try:
+            features = validate_data(self, X, dtype=np.float64, reset=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"X cannot be used: {error}") from error
         return np.asarray(features @ self.coef_ + self.intercept_)
 
     def predict_mean(self, X: ArrayLike, exposure: ArrayLike | None = None) -> Array:

@@ -223,8 +223,10 @@ def _replicate_covariance(
         m = float(copies.sum())
         if m <= 1:
             continue
-        centred = joint[chosen] - (copies * joint[chosen]).sum(axis=0) / m
-        covariance += m / (m - 1) * (copies * centred).T @ centred
+        # Terms that are infinite in the data have no covariance: NaN, not a warning.
+        with np.errstate(invalid="ignore"):
+            centred = joint[chosen] - (copies * joint[chosen]).sum(axis=0) / m
+            covariance += m / (m - 1) * (copies * centred).T @ centred
     return covariance
 
 

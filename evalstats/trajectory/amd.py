@@ -10,6 +10,7 @@ from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.inference.methods import InferenceOption, RandomSource
+from evalstats.options import require_declared_types
 from evalstats.trajectory.forecast_score import ForecastScore
 from evalstats.trajectory.paired import PairedForecasts
 from evalstats.trajectory.scored import Plan
@@ -234,6 +235,7 @@ def require_fit_options(estimator: Any) -> None:
 
 def require_reg_covar(reg_covar: float) -> None:
     """Refuse anything but a positive, finite variance."""
+    require_declared_types(require_reg_covar, {"reg_covar": reg_covar})
     if not (np.isfinite(reg_covar) and reg_covar > 0):
         raise InputError(f"reg_covar={reg_covar!r}: give a small positive variance")
 

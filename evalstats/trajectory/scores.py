@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.configuration import OptionNamedAsMethod
 from evalstats.data.columns import Columns
-from evalstats.data.intake import NanPolicy
+from evalstats.data.intake import NanPolicy, to_array
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Analytic, Inference, InferenceOption, RandomSource
@@ -401,7 +401,8 @@ def min_ade_fde(
     """
     names = ["joint minADE", "joint minFDE"] if joint else ["minADE", "minFDE"]
     if joint and scene is None:
-        count = np.asarray(samples).shape[axes.index("A")] if "A" in axes else 0
+        shape = to_array("samples", samples)[0].shape
+        count = shape[axes.index("A")] if "A" in axes and len(shape) == len(axes) else 0
         scene = np.zeros(count, dtype=np.int64)
     value = _values(names, trajectory, samples, scene, axes, fair=True)
     return float(value[0]), float(value[1])

@@ -72,6 +72,8 @@ class Spread:
         """Derivative of the value by the weight of each agent."""
         sums, top = self._tops(weights)
         total = float((self.scale * sums[:, 0]).sum())
+        if total <= 0:
+            return np.full(len(self.group), np.nan)
         value = float((self.scale * top).sum()) / total
         vectors = np.linalg.eigh(unpacked(sums[:, 1:]))[1][:, :, -1]
         mine = vectors[self.group]

@@ -109,6 +109,8 @@ def _numbers(column: NDArray[Any], argument: str) -> Array:
 
 
 def _from_labels(column: NDArray[Any], argument: str) -> Array:
+    if column.ndim != 1:
+        raise InputError(f"{argument} has shape {column.shape}: pass one label per row")
     values = column.tolist()
     missing = np.array([value is None or value != value for value in values])  # noqa: PLR0124
     known = np.array([str(value) in _LABELS for value in values])

@@ -15,7 +15,7 @@ from tests.fuzz.harness import Target, Trial
 from tests.fuzz.options import INFERENCES, bootstrap, constructor_options, described
 from tests.fuzz.values import NAMES, Rng, codes, pick, spoil, weights
 
-SIZES = (1, 2, 3, 5, 8, 12, 12, 20, 40)
+SIZES = (1, 3, 8, 12, 20, 20, 40, 40)
 LARGER = {"AUPIMO": (4, 8, 12), "AUPRO": (4, 8, 12), "DistributionRDD": (1, 5, 40, 80, 80)}
 # Their default inference is a bootstrap of thousands of replicates: "auto" is drawn rarely.
 SLOW_DEFAULT = ("AveragePrecision", "PooledAveragePrecision", "CalibrationError", "AMD", "AMV")
@@ -77,7 +77,7 @@ def draw(rng: Rng, cls: type[Estimator]) -> Trial:
         shared["cluster"] = codes(rng, n)
     if rng.random() < 0.2:
         shared["by"] = codes(rng, n) if rng.random() < 0.7 else {pick(rng, NAMES): codes(rng, n)}
-    for _ in range(int(pick(rng, (0, 0, 1, 1, 2)))):
+    for _ in range(int(pick(rng, (0, 0, 0, 1, 1, 2)))):
         arguments = spoiled_arguments(rng, arguments)
     if rng.random() < 0.15 and "data" in inspect.signature(cls.fit).parameters:
         arguments, shared = _as_frame(rng, arguments, shared, n)

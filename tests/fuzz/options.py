@@ -69,8 +69,11 @@ INFERENCES: tuple[Callable[[Rng], Any], ...] = (
     lambda rng: es.Jackknife(),
     lambda rng: bootstrap(rng),
     lambda rng: bootstrap(rng),
-    lambda rng: pick(rng, ("magic", None, es.Bootstrap, 5)),
+    lambda rng: pick(rng, ("magic", None, es.Bootstrap, 5, "auto", "auto", es.NoInference())),
 )
+
+
+INTERVALS = ("percentile", "percentile", "basic", "bias_corrected", "bca", "studentized")
 
 
 def bootstrap(rng: Rng) -> Any:
@@ -78,9 +81,9 @@ def bootstrap(rng: Rng) -> Any:
     kind = pick(rng, ("multinomial", "multinomial", "poisson", "bayesian", "multiplier"))
     return es.Bootstrap(
         n_resamples=int(pick(rng, (2, 3, 5, 20))),
-        interval=pick(rng, ("percentile", "basic", "bias_corrected", "bca", "studentized")),
+        interval=pick(rng, INTERVALS),
         kind=kind,
-        stratify=pick(rng, (None, None, None, "y_true", "nonsense", [1, 2, 3])),
+        stratify=pick(rng, (None, None, None, None, None, None, "y_true", "nonsense", [1, 2, 3])),
         rng=0,
         n_jobs=1,
         double=kind == "multinomial" and rng.random() < 0.2,
@@ -116,13 +119,13 @@ def value_for(rng: Rng, name: str, hint: Any, *, junk: float = 0.15) -> Any:
     return pick(rng, choices) if choices else pick(rng, JUNK)
 
 
-def constructor_options(rng: Rng, cls: Any, *, junk: float = 0.1) -> dict[str, Any]:
+def constructor_options(rng: Rng, cls: Any, *, junk: float = 0.05) -> dict[str, Any]:
     """A few constructor options other than the inference."""
     hints = hints_of(cls.__init__)
     names = [
         n for n in inspect.signature(cls.__init__).parameters if n not in ("self", "inference")
     ]
-    count = int(pick(rng, (0, 0, 0, 1, 1, 2)))
+    count = int(pick(rng, (0, 0, 0, 0, 1, 1, 2)))
     chosen = rng.choice(len(names), size=min(count, len(names)), replace=False)
     return {names[i]: value_for(rng, names[i], hints.get(names[i]), junk=junk) for i in chosen}
 
