@@ -145,7 +145,7 @@ class Exploration(FittedDiscontinuity):
         columns, design = self._one_design("bandwidth_path")
         mean = float(np.mean([fit.h.mean() for fit in design.outcomes.values()]))
         given = mean * np.array(PATH) if bandwidths is None else bandwidths
-        steps = np.unique(np.atleast_1d(np.asarray(given, dtype=float)))
+        steps = np.unique(np.atleast_1d(number_array("bandwidths", given)))
         if not bool((np.isfinite(steps) & (steps > 0)).all()):
             raise InputError("bandwidths has a value that is not > 0")
         frames = []
@@ -176,7 +176,9 @@ class Exploration(FittedDiscontinuity):
         """
         columns, _ = self._one_design("placebo_cutoffs")
         frames = []
-        for cutoff in np.atleast_1d(np.asarray(cutoffs, dtype=float)).tolist():
+        for cutoff in np.atleast_1d(number_array("cutoffs", cutoffs)).ravel().tolist():
+            if not np.isfinite(cutoff):
+                raise InputError(f"cutoffs has {cutoff}: pass finite numbers")
             if cutoff == self.cutoff:
                 raise InputError(f"cutoffs has the true cutoff {cutoff:g}: leave it out")
             x = columns.single["running"]

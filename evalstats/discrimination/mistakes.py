@@ -22,7 +22,7 @@ from evalstats.discrimination.mistake_kernels import (
 from evalstats.discrimination.ranked import Component
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis, Estimator
-from evalstats.inference.methods import Bootstrap, Inference, InferenceOption
+from evalstats.inference.methods import Bootstrap, Inference, InferenceOption, seeded_generator
 
 Array = NDArray[np.float64]
 MATRICES = ("AUROC loss", "AUPRC loss", "amplification")
@@ -299,7 +299,7 @@ class MistakeAnalysis(Estimator):
             weight=columns.weight,
             group=group,
             n_groups=len(labels),
-            rng=np.random.default_rng(rng),
+            rng=seeded_generator(rng),
         )
 
     def plot(self, ax: Any = None, *, model: str | None = None, **options: Any) -> Any:

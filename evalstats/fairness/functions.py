@@ -20,7 +20,7 @@ from evalstats.fairness.geometry import (
 )
 from evalstats.fairness.kernels import merged_halves
 from evalstats.fairness.pair_geometry import JoinedPoints, all_pairs
-from evalstats.options import typed_options
+from evalstats.options import require_declared_types, typed_options
 
 Array = NDArray[np.float64]
 Version = Literal["unbiased", "biased"]
@@ -239,6 +239,7 @@ def correlation(value: float, first: float, second: float) -> float:
 
 def require_constant(c: float) -> None:
     """Refuse a constant that is not positive and finite."""
+    require_declared_types(require_constant, {"c": c})
     if not (np.isfinite(c) and c > 0):
         raise InputError(f"c={c!r}: the constant of JdCov must be positive")
 

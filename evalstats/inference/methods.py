@@ -166,6 +166,24 @@ def require_inference(inference: object) -> None:
     )
 
 
+def seeded_generator(rng: RandomSource) -> np.random.Generator:
+    """Return a generator of numpy, for work that is not resampling.
+
+    Raises
+    ------
+    InputError
+        If `rng` is no seed.
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise _no_seed(rng) from error
+
+
+def _no_seed(rng: object) -> InputError:
+    return InputError(f"rng={rng!r}: pass an integer >= 0, numpy.random.default_rng(seed) or None")
+
+
 def random_key(rng: RandomSource) -> tuple[int, int]:
     """Derive the 64-bit key of the counter-based streams, as two 32-bit words."""
     if isinstance(rng, np.random.Generator):
@@ -174,9 +192,7 @@ def random_key(rng: RandomSource) -> tuple[int, int]:
     try:
         sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"rng={rng!r}: pass an integer >= 0, numpy.random.default_rng(seed) or None"
-        ) from error
+        raise _no_seed(rng) from error
     words = sequence.generate_state(2, np.uint32)
     return int(words[0]), int(words[1])
 

@@ -100,7 +100,7 @@ def hints_of(function: Any) -> dict[str, Any]:
 
 def value_for(rng: Rng, name: str, hint: Any, *, junk: float = 0.15) -> Any:
     """A value for the option `name`: junk with the given probability, else of the right type."""
-    if rng.random() < junk:
+    if rng.random() < junk and name != "ax":  # axes are handed to matplotlib as they are
         return pick(rng, JUNK)
     if name in KNOWN:
         return pick(rng, KNOWN[name])

@@ -31,7 +31,10 @@ METHOD_NAMES = (
     "column", "term", "digits", "label", "caption", "compare", "row",
 )  # fmt: skip
 # They read further data, or have a target of their own.
-NOT_AFTER_FIT = ("fit", "finalize", "merge", "partial", "stream", "plot", "chance_level")
+# density_test needs a further package.
+NOT_AFTER_FIT = (
+    "fit", "finalize", "merge", "partial", "stream", "plot", "chance_level", "density_test",
+)  # fmt: skip
 # Hundreds of milliseconds each, mostly drawing.
 DEAR = ("plot_budgets", "plot_categories", "placebo_cutoffs", "bandwidth_path", "permutation_test")
 
@@ -186,7 +189,7 @@ def _estimate_drawer(name: str) -> Callable[[Rng], Trial]:
 
         return Trial(
             call,
-            (*METHOD_NAMES, *estimate.terms.columns),
+            (*METHOD_NAMES, *arguments, *estimate.terms.columns),
             [estimate.value, estimate.covariance, arguments],
             lambda result: _check_result(name, result, estimate),
             f"<{estimate!r}>.{name}({described(arguments)})",
