@@ -86,7 +86,7 @@ def check_latex(text: str) -> None:
     _require(DANGEROUS_LATEX.search(text) is None, f"LaTeX: {DANGEROUS_LATEX.search(text)}")
     plain = re.sub(r"\\[{}\\&]", "", text)
     _require(plain.count("{") == plain.count("}"), "LaTeX: braces do not balance")
-    body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    body = text.split(r"\toprule")[1].split(r"\bottomrule", maxsplit=1)[0]
     rows = [line for line in body.split("\n") if line.endswith(r"\\")]
     cells = {len(re.findall(r"(?<!\\)&", row)) for row in rows}
     _require(len(cells) == 1, f"LaTeX: rows with {sorted(cells)} separators")

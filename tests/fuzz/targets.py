@@ -1,6 +1,6 @@
 """All targets in one list."""
 
-from tests.fuzz import cli, estimators, files, functions, results
+from tests.fuzz import cli, estimators, files, functions, oracles, results
 from tests.fuzz.harness import Target
 
 
@@ -12,4 +12,5 @@ def all_targets() -> list[Target]:
         *results.targets(),
         *files.targets(),
         *cli.targets(),
+        *oracles.targets(),
     ]
