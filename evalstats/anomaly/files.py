@@ -97,7 +97,10 @@ def read_image(path: Path) -> NDArray[Any]:
     """
     try:
         if path.suffix.lower() == ".npy":
-            image: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            with warnings.catch_warnings():
+                # Old headers are slow to read, which is no fault of this file's user.
+                warnings.simplefilter("ignore")
+                image: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
             if not isinstance(image, np.ndarray):
                 raise InputError(f"{path} is an archive: save one array with numpy.save")
         else:

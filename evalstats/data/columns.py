@@ -131,7 +131,7 @@ def dense_codes(values: Column) -> tuple[NDArray[np.int64], list[Hashable]]:
     try:
         labels, codes = np.unique(values, return_inverse=True)
         return codes.astype(np.int64, copy=False).ravel(), labels.tolist()
-    except TypeError:
+    except (TypeError, ValueError):
         pass
     order: dict[Hashable, int] = {}
     try:

@@ -328,6 +328,8 @@ class _Table:
             values = values.to_numpy() if hasattr(values, "to_numpy") else values
         try:
             numbers = np.asarray(values)
+            if numbers.dtype.kind == "c":
+                raise TypeError("they are complex")
             if dtype is np.int64 and numbers.dtype.kind == "f":
                 whole = (np.abs(numbers) < 2.0**63) & (numbers == np.floor(numbers))
                 if not bool(whole.all()):
@@ -447,14 +449,23 @@ def _federated(
     keys = ("neg_category_ids", "not_exhaustive_category_ids")
     if not any(images.anywhere(key) for key in keys):
         return None, None
-    negative, incomplete = (_listed(images.values(key), order, categories) for key in keys)
+    lists = [list(images.values(key)) for key in keys]
+    for key, column in zip(keys, lists, strict=True):
+        for row, item in enumerate(column):
+            listed = isinstance(item, Sequence | np.ndarray | pl.Series) and not isinstance(
+                item, str
+            )
+            if not listed or not all(isinstance(number, int | np.integer) for number in item):
+                raise InputError(f"ground_truth images row {row}: {key} is no list of integers")
+    negative, incomplete = (_listed(column, order, categories) for column in lists)
     return negative, incomplete
 
 
 def _listed(lists: Sequence[Sequence[int]], order: Codes, categories: Categories) -> Ragged:
     chosen = [lists[row] for row in order.tolist()]
     offsets = np.concatenate([[0], np.cumsum([len(item) for item in chosen])]).astype(np.int64)
-    flat = np.array([number for item in chosen for number in item], dtype=np.int64)
+    numbers = [int(number) for item in chosen for number in item]
+    flat = np.array([n if abs(n) < 2**63 else -1 for n in numbers], dtype=np.int64)
     position = categories.positions(flat)
     kept = position >= 0
     ends = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)

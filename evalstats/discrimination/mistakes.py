@@ -23,6 +23,7 @@ from evalstats.discrimination.ranked import Component
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis, Estimator
 from evalstats.inference.methods import Bootstrap, Inference, InferenceOption, seeded_generator
+from evalstats.options import require_count
 
 Array = NDArray[np.float64]
 MATRICES = ("AUROC loss", "AUPRC loss", "amplification")
@@ -285,6 +286,7 @@ class MistakeAnalysis(Estimator):
         FixTrajectory
             AUROC and AUPRC of all rows and of each group before and after every repair.
         """
+        require_count("n_steps", n_steps, minimum=0)
         columns = self._fitted_columns()
         models = columns.models["y_score"]
         name = next(iter(models)) if model is None else model

@@ -204,6 +204,8 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         except (TypeError, ValueError) as error:
             raise InputError(f"X or y cannot be used: {error}") from error
         features = computable("X", features)
+        if outcome.dtype.kind == "f":
+            outcome = computable("y", outcome)
         n = len(outcome)
         outcome, classes = outcome_of(outcome, self.family)
         if classes is not None:

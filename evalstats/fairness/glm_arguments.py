@@ -63,7 +63,11 @@ def penalty_of(
     if model.estimator != "biased":
         require_counts(weights)
     given = columns.models["protected"]
-    types = Types(model.nominal or (), model.ordinal or (), model.continuous or (), model.levels)
+    nominal, ordinal, continuous = (
+        [] if names is None else list(names)
+        for names in (model.nominal, model.ordinal, model.continuous)
+    )
+    types = Types(nominal, ordinal, continuous, model.levels)
     types.check(list(given))
     encoded = [
         encode(name, column, types, model.encoding, weights) for name, column in given.items()

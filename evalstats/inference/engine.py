@@ -136,6 +136,8 @@ def _jackknife(problem: Problem) -> SamplingDistribution:
     for start, stop in pairwise(offsets):
         block = values[start:stop][~failed[start:stop]]
         m = len(block)
+        if m == 0:
+            _check_failed(1, 1, "jackknife")
         centred = block - block.mean(axis=0)
         covariance += (m - 1) / m * centred.T @ centred
         bias += (m - 1) * (block.mean(axis=0) - problem.value)

@@ -79,7 +79,9 @@ def binomial_logit_interval(
 def percentile_interval(replicates: Array, level: float) -> tuple[Array, Array]:
     """Equal-tailed quantiles of the replicates."""
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
+    # Between infinite replicates nothing can be interpolated: NaN, not a warning.
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
     return low, high
 
 

@@ -66,7 +66,9 @@ class Request:
         names = {role.name: role.name for role in estimator.roles}
         names |= {"by": "by", "cluster": "cluster", "weight": "sample_weight"}
         arguments = {
-            argument: values[option] for option, argument in names.items() if values.get(option)
+            argument: values[option]
+            for option, argument in names.items()
+            if values.get(option) not in (None, [])
         }
         out = values["out"]
         suffix = "" if out is None else out.suffix.lower()

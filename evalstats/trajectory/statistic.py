@@ -105,8 +105,8 @@ class Prepared:
 
     def evaluate(self, weights: Array) -> Array:
         """Values of all terms."""
-        above, below = weights @ self.numerators, weights @ self.denominators
         with np.errstate(divide="ignore", invalid="ignore"):
+            above, below = weights @ self.numerators, weights @ self.denominators
             ratios = iter(np.where(below > 0, above / below, np.nan))
         values = [
             next(ratios) if isinstance(term, Ratio) else term.value(weights) for term in self.terms

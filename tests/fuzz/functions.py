@@ -272,7 +272,7 @@ def _class_drawer(name: str) -> Callable[[Rng], Trial]:
 def _variables(function: Any) -> Callable[[Rng], Trial]:
     def draw(rng: Rng) -> Trial:
         n = int(pick(rng, SIZES))
-        columns = [rng.normal(size=n) for _ in range(int(pick(rng, (2, 2, 3, 1, 0))))]
+        columns = [rng.normal(size=n) for _ in range(int(pick(rng, (2, 2, 3, 1))))]
         columns = [spoil(rng, column) if rng.random() < 0.2 else column for column in columns]
         options = keyword_options(rng, function)
         return Trial(

@@ -187,8 +187,9 @@ def _distance(rng: Rng) -> Case:
     y = rng.normal(size=n) + pick(rng, (0.0, 1e6))
     x[0], x[1] = x[0] + 1.0, x[1] - abs(x).max()
     own = [fairness.dcov2(v, v, unbiased=True) for v in (x, y)]
-    # The unbiased variances of a few rows may be negative; the package then says 0.
-    value = fairness.dcov2(x, y, unbiased=True) / np.sqrt(own[0] * own[1]) if min(own) > 0 else 0.0
+    if min(v / fairness.distances(u).mean() ** 2 for v, u in zip(own, (x, y), strict=True)) < 1e-6:
+        raise ValueError("a variance of 0, up to rounding: draw again")
+    value = fairness.dcov2(x, y, unbiased=True) / np.sqrt(own[0] * own[1])
     model = es.DistanceCovariance(inference=POINTS, continuous=["age"])
     return model, {"prediction": x, "protected": {"age": y}}, {"dCor²": value}
 
