@@ -23,7 +23,7 @@ import evalstats as es
 # Seconds of processor time; those of the wall only catch what waits without computing.
 BUSY_LIMIT, WALL_LIMIT = 10.0, 120.0
 OUTCOMES = ("ok", "warned", "refused", "failed")
-UNBUILDABLE = (TypeError, ValueError, LookupError, OverflowError, ArithmeticError)
+UNBUILDABLE = (TypeError, ValueError, LookupError, OverflowError, ArithmeticError, NotImplementedError)
 PACKAGE_FRAME = re.compile(r'File "[^"]*/(evalstats|tests)/([^"]+)", line (\d+), in (\S+)')
 
 
