@@ -13,7 +13,7 @@ import polars as pl
 
 from evalstats.options import typed_options
 from evalstats.results.latex import escape_latex, format_latex
-from evalstats.results.layout import Column, lay_out
+from evalstats.results.layout import Column, clean, lay_out
 
 __all__ = ["escape_latex", "format_html", "format_latex", "format_markdown", "format_text"]
 
@@ -67,7 +67,8 @@ def format_text(
     buffer = io.StringIO()
     Console(file=buffer, width=width, color_system=None, legacy_windows=False).print(table)
     body = [line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n")]
-    return "\n".join([*_present(title), *body, *_present(layout.note)])
+    heading = [] if title is None else _present(clean(title))
+    return "\n".join([*heading, *body, *_present(layout.note)])
 
 
 @typed_options

@@ -10,7 +10,7 @@ from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.inference.methods import InferenceOption, RandomSource
-from evalstats.options import require_declared_types
+from evalstats.options import require_count, require_declared_types
 from evalstats.trajectory.forecast_score import ForecastScore
 from evalstats.trajectory.paired import PairedForecasts
 from evalstats.trajectory.scored import Plan
@@ -229,8 +229,8 @@ def require_fit_options(estimator: Any) -> None:
             raise InputError(f"{name}={params[name]!r}: choose {shown}")
     require_reg_covar(params["reg_covar"])
     limit = params["max_components"]
-    if limit is not None and not (int(limit) == limit and limit >= 1):
-        raise InputError(f"max_components={limit!r}: give a positive integer")
+    if limit is not None:
+        require_count("max_components", limit, maximum=1000)
 
 
 def require_reg_covar(reg_covar: float) -> None:

@@ -89,7 +89,7 @@ class Spread:
         """Smallest gap between the two top eigenvalues of a group, relative to the largest."""
         sums, _ = self._tops(weights)
         roots = np.linalg.eigvalsh(unpacked(sums[sums[:, 0] > 0][:, 1:]))
-        if roots.shape[1] < 2:
+        if not len(roots) or roots.shape[1] < 2:
             return 1.0
         return float(((roots[:, -1] - roots[:, -2]) / roots[:, -1]).min())
 

@@ -68,9 +68,14 @@ def require_safe_formula(formula: str) -> None:
         if "@" in formula:
             raise SyntaxError("'@' is no operator")
         tree = ast.parse(formula.replace(":", "@"), mode="eval")
+        if sum(1 for _ in ast.walk(tree)) > MAX_LENGTH // 2:
+            raise InputError("formula is nested too deeply or too long: spell fewer terms out")
+        n_terms = _n_terms(tree.body, formula)
+    except InputError:
+        raise
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"formula={formula!r} cannot be read: {error}; use {GRAMMAR}") from error
-    if _n_terms(tree.body, formula) > MAX_TERMS:
+        raise InputError(f"formula={formula!r} cannot be read: {error}; use {GRAMMAR}") from None
+    if n_terms > MAX_TERMS:
         raise InputError(f"formula={formula!r} has more than {MAX_TERMS} terms: spell fewer out")
 
 

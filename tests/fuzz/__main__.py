@@ -12,11 +12,12 @@ import numpy as np
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from tests.fuzz.harness import OUTCOMES, Outcome, Target, run_case
+from tests.fuzz.harness import OUTCOMES, Target, run_case
 from tests.fuzz.record import write_page
 from tests.fuzz.targets import all_targets
 
 MEMORY = 12 * 2**30
+ROUND = 5000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,37 +52,65 @@ def counts_of(targets: list[Target], cases: int) -> list[int]:
 
 
 def run_many(targets: list[Target], options: argparse.Namespace) -> int:
-    """Run all cases, print failures as they come, and the totals."""
-    start = time.time()
-    table: dict[str, Counter[str]] = {}
-    failures: dict[tuple[str, str], list[Outcome]] = {}
-    for target, count in zip(targets, counts_of(targets, options.cases), strict=True):
-        outcomes = table.setdefault(target.name, Counter())
+    """Run all cases in rounds over the targets, print failures as they come, and the totals.
+
+    A run that is stopped after some rounds has seen all targets in the same proportions.
+    """
+    counts = counts_of(targets, options.cases)
+    run = Run({target.name: Counter() for target in targets}, options)
+    rounds = max(1, options.cases // ROUND)
+    try:
+        for number in range(rounds):
+            for target, count in zip(targets, counts, strict=True):
+                for index in range(number * count // rounds, (number + 1) * count // rounds):
+                    run.add(target, index)
+            if options.record:
+                write_page(run.table, options, time.time() - run.start)
+    except KeyboardInterrupt:
+        sys.stdout.write("stopped\n")
+    run.report()
+    return int(run.total["failed"] > 0)
+
+
+class Run:
+    """Outcomes so far."""
+
+    def __init__(self, table: dict[str, Counter[str]], options: argparse.Namespace) -> None:
+        self.table = table
+        self.options = options
+        self.start = time.time()
+        self.failures: Counter[tuple[str, str]] = Counter()
+        self.seconds: Counter[str] = Counter()
+
+    @property
+    def total(self) -> Counter[str]:
+        """Counts of the outcomes over all targets."""
+        return sum(self.table.values(), Counter())
+
+    def add(self, target: Target, index: int) -> None:
+        """Run one case; the first failure of each kind is printed in full."""
         begun = time.process_time()
-        for index in range(count):
-            outcome = run_case(target, options.seed, index)
-            outcomes[outcome.kind] += 1
-            if outcome.kind == "failed":
-                known = failures.setdefault((target.name, outcome.place), [])
-                known.append(outcome)
-                if len(known) == 1:
-                    sys.stdout.write(f"FAILED {outcome.detail}\n\n")
-                    sys.stdout.flush()
-        if options.times:
-            mean = 1e3 * (time.process_time() - begun) / count
-            sys.stdout.write(
-                f"{target.name:40s} {count:6d} cases {mean:8.2f} ms {dict(outcomes)}\n"
-            )
-            sys.stdout.flush()
-    total = sum(table.values(), Counter())
-    elapsed = time.time() - start
-    for (name, place), found in failures.items():
-        sys.stdout.write(f"{len(found):6d} x {name}: {place}\n")
-    summary = ", ".join(f"{total[kind]} {kind}" for kind in OUTCOMES)
-    sys.stdout.write(f"{sum(total.values())} cases in {elapsed:.0f} s: {summary}\n")
-    if options.record:
-        write_page(table, options, elapsed)
-    return int(total["failed"] > 0)
+        outcome = run_case(target, self.options.seed, index)
+        self.seconds[target.name] += time.process_time() - begun
+        self.table[target.name][outcome.kind] += 1
+        if outcome.kind == "failed":
+            key = (target.name, outcome.place)
+            self.failures[key] += 1
+            if self.failures[key] == 1:
+                sys.stdout.write(f"FAILED {outcome.detail}\n\n")
+                sys.stdout.flush()
+
+    def report(self) -> None:
+        """Print times, failures by cause, and the totals."""
+        for name, outcomes in self.table.items() if self.options.times else ():
+            count = sum(outcomes.values())
+            mean = 1e3 * self.seconds[name] / max(count, 1)
+            sys.stdout.write(f"{name:40s} {count:6d} cases {mean:8.2f} ms {dict(outcomes)}\n")
+        for (name, place), count in self.failures.items():
+            sys.stdout.write(f"{count:6d} x {name}: {place}\n")
+        total, elapsed = self.total, time.time() - self.start
+        summary = ", ".join(f"{total[kind]} {kind}" for kind in OUTCOMES)
+        sys.stdout.write(f"{sum(total.values())} cases in {elapsed:.0f} s: {summary}\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import evalstats as es
-from tests.fuzz.harness import Wrong
+from tests.fuzz.harness import WrongError
 from tests.fuzz.values import Rng
 
 HTML_TAGS = {
@@ -78,7 +78,7 @@ def check_html(text: str) -> None:
             _require({name for name, _ in attrs} <= (known or set()), f"HTML: attributes {attrs}")
 
         def handle_comment(self, data: str) -> None:
-            raise Wrong("HTML: a comment came through")
+            raise WrongError("HTML: a comment came through")
 
     Reader(convert_charrefs=True).feed(text)
 
@@ -142,4 +142,4 @@ def check_numbers(result: Any) -> None:
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise Wrong(message)
+        raise WrongError(message)

@@ -16,7 +16,7 @@ from evalstats.cli import VERBS, app
 from tests.fuzz.checks import CONTROL
 from tests.fuzz.files import folder
 from tests.fuzz.functions import coco
-from tests.fuzz.harness import Target, Trial, Wrong
+from tests.fuzz.harness import Target, Trial, WrongError
 from tests.fuzz.values import NAMES, Rng, pick
 
 ROWS = 24
@@ -31,7 +31,7 @@ VALUES = (
     "__import__('os').system('true')", "length", "{}", "/dev/null", "/nonexistent/x.csv", ".",
     "AP", "coco", "fixed", "pool", "\x1b[2J", "wald", "group",
 )  # fmt: skip
-SHARES = {"recalibrate": 0.2, "demo": 0.01}
+SHARES = {"recalibrate": 0.03, "demo": 0.002}
 
 
 @cache
@@ -92,10 +92,12 @@ BASE: Mapping[str, Callable[[Mapping[str, str]], list[str]]] = {
     "trajectory": lambda f: [f["npz"], *TRAJECTORY],
     "brier-score": lambda f: [f["csv"], "--y-true", "y", "--y-prob", *SCORES],
     "log-loss": lambda f: [f["csv"], "--y-true", "y", "--y-prob", *SCORES],
-    "reliability": lambda f: [f["csv"], "--y-true", "y", "--y-prob", "p", "<script>", "--bootstrap", "5"],
+    "reliability": lambda f: [f["csv"], "--y-true", "y", "--y-prob", "p", "<script>",
+                              "--bootstrap", "5"],
     "calibration-slope": lambda f: [f["csv"], "--y-true", "y", "--y-prob", "q", "<script>"],
     "balance-score": lambda f: [f["csv"], "--y-true", "y", "--y-prob", *SCORES],
-    "calibration-error": lambda f: [f["csv"], "--y-true", "y", "--y-prob", *SCORES, "--bootstrap", "9"],
+    "calibration-error": lambda f: [f["csv"], "--y-true", "y", "--y-prob", *SCORES,
+                                    "--bootstrap", "9"],
     "detection": lambda f: [f["gt"], f["dt"], f["dt2"], "--bootstrap", "5"],
     "aupimo": lambda f: ["--masks", f["masks"], "--maps", f["maps"], "--maps", f["maps2"],
                          "--lower", "0.01", "--upper", "0.3"],
@@ -107,7 +109,8 @@ BASE: Mapping[str, Callable[[Mapping[str, str]], list[str]]] = {
     "raw-win-rate": lambda f: [f["csv"], "--preference", "pref", "--model", "model"],
     "wildbench-reward": lambda f: [f["csv"], "--outcome", "verdict", "--model", "model",
                                    "--item", "item"],
-    "wildbench-score": lambda f: [f["csv"], "--score", "mark", "--model", "model", "--item", "item"],
+    "wildbench-score": lambda f: [f["csv"], "--score", "mark", "--model", "model",
+                                  "--item", "item"],
     "fairness": lambda f: [f["csv"], "--prediction", "p", "<script>", "--protected", "group", "q"],
     "bradley-terry": lambda f: [f["csv"], "--model-a", "model", "--model-b", "other",
                                 "--outcome", "outcome"],
@@ -120,7 +123,7 @@ def targets() -> list[Target]:
     """One target for each verb."""
     unknown = set(VERBS) - set(BASE)
     names = [name for name in VERBS if name not in unknown]
-    found = [Target(f"cli:{name}", _drawer(name), SHARES.get(name, 0.8)) for name in names]
+    found = [Target(f"cli:{name}", _drawer(name), SHARES.get(name, 0.1)) for name in names]
     return [*found, Target("cli:(no verb)", _drawer(""), 0.2)]
 
 
@@ -191,11 +194,11 @@ def run(words: list[str]) -> tuple[int, str, str, list[str]]:
 def _check_output(result: tuple[int, str, str, list[str]]) -> None:
     code, out, err, words = result
     if code not in (0, 2):
-        raise Wrong(f"exit code {code}: {err[-300:]}")
+        raise WrongError(f"exit code {code}: {err[-300:]}")
     if "Traceback" in err:
-        raise Wrong("a traceback was printed")
+        raise WrongError("a traceback was printed")
     if code == 2 and not (err.strip() or out.strip()):
-        raise Wrong("refused without a word")
+        raise WrongError("refused without a word")
     if code == 2:
         import evalstats as es
 
@@ -203,4 +206,4 @@ def _check_output(result: tuple[int, str, str, list[str]]) -> None:
     if "json" in words[-1:] and "--help" not in words:
         json.loads(out)
     if "--help" not in words and CONTROL.search(out.replace("\t", " ")) and "csv" not in words:
-        raise Wrong(f"control character in the output: {CONTROL.search(out)}")
+        raise WrongError(f"control character in the output: {CONTROL.search(out)}")

@@ -37,7 +37,7 @@ SHARED = (
 
 def targets() -> list[Target]:
     """One target for each registered estimator."""
-    return [Target(f"fit:{cls.__name__}", _drawer(cls), 3.0) for cls in registered()]
+    return [Target(f"fit:{cls.__name__}", _drawer(cls), 1.0) for cls in registered()]
 
 
 def _drawer(cls: type[Estimator]) -> Any:
@@ -62,7 +62,7 @@ def small_inference(rng: Rng, cls: type[Estimator]) -> Any:
 
 
 def draw(rng: Rng, cls: type[Estimator]) -> Trial:
-    """Spoil up to two of: columns, names of models, weights, clusters, groups, options, container."""
+    """Spoil columns, names of models, weights, clusters, groups, options or the container."""
     arguments, n = small_example(rng, cls)
     shared: dict[str, Any] = {}
     params = {"inference": small_inference(rng, cls)} if rng.random() < 0.9 else {}

@@ -160,12 +160,12 @@ DEAR = ("fairness_path", "recalibration_report")
 def targets() -> list[Target]:
     """One target per function, and per class with a method that takes data."""
     named = [Target(f"call:{name}", _drawer(name), _share(name)) for name in FUNCTIONS]
-    named += [Target(f"call:{name}", _class_drawer(name), 1.0) for name in CLASSES]
-    return [*named, *(Target(f"call:{name}", draw, 0.5) for name, draw in OTHERS.items())]
+    named += [Target(f"call:{name}", _class_drawer(name), 2.0) for name in CLASSES]
+    return [*named, *(Target(f"call:{name}", draw, 1.5) for name, draw in OTHERS.items())]
 
 
 def _share(name: str) -> float:
-    return 0.03 if name in DEAR else 1.0
+    return 0.01 if name in DEAR else 2.5
 
 
 def _drawer(name: str) -> Callable[[Rng], Trial]:

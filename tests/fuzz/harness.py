@@ -23,11 +23,18 @@ import evalstats as es
 # Seconds of processor time; those of the wall only catch what waits without computing.
 BUSY_LIMIT, WALL_LIMIT = 10.0, 120.0
 OUTCOMES = ("ok", "warned", "refused", "failed")
-UNBUILDABLE = (TypeError, ValueError, LookupError, OverflowError, ArithmeticError, NotImplementedError)
+UNBUILDABLE = (
+    TypeError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    ArithmeticError,
+    NotImplementedError,
+)
 PACKAGE_FRAME = re.compile(r'File "[^"]*/(evalstats|tests)/([^"]+)", line (\d+), in (\S+)')
 
 
-class Wrong(AssertionError):
+class WrongError(AssertionError):
     """A result that came back without complaint, and should not have."""
 
 
@@ -48,7 +55,7 @@ class Trial:
     watched : object
         Nested containers whose arrays must not change.
     check : callable
-        Raises `Wrong` when the result cannot be right.
+        Raises `WrongError` when the result cannot be right.
     text : str
         Short description for a report of a failure.
     """
@@ -129,7 +136,7 @@ def _classified(trial: Trial) -> Outcome:
         text = f"{type(error).__name__}: {str(error)[:400]}"
         frames = PACKAGE_FRAME.findall("".join(traceback.format_tb(error.__traceback__)))
         inside = [f"{file}:{line} {name}" for root, file, line, name in frames if root != "tests"]
-        place = inside[-1] if inside and not isinstance(error, Wrong) else text[:60]
+        place = inside[-1] if inside and not isinstance(error, WrongError) else text[:60]
         return Outcome("failed", f"{text}\n    at {' < '.join(reversed(inside[-4:]))}", place)
     return Outcome("ok")
 

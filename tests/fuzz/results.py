@@ -20,7 +20,7 @@ from tests.fuzz.checks import (
     check_saved,
     check_terminal,
 )
-from tests.fuzz.harness import Target, Trial, Wrong
+from tests.fuzz.harness import Target, Trial, WrongError
 from tests.fuzz.options import KNOWN, described, keyword_options
 from tests.fuzz.values import JUNK, NAMES, Rng, pick
 
@@ -74,14 +74,14 @@ def _renamed(models: Mapping[str, Any], number: int) -> dict[str, Any]:
 def targets() -> list[Target]:
     """Methods of the result, and methods of fitted estimators."""
     found = [
-        Target(f"estimate:{name}", _estimate_drawer(name), 0.1 if name == "plot" else 1.5)
+        Target(f"estimate:{name}", _estimate_drawer(name), 0.03 if name == "plot" else 3.0)
         for name in ESTIMATE
     ]
     for cls in registered():
         base = set(dir(es.Estimator)) | set(NOT_AFTER_FIT)
         for name in sorted(set(dir(cls)) - base):
             if not name.startswith("_") and callable(getattr(cls, name)):
-                share = 0.02 if name in DEAR else 0.15
+                share = 0.004 if name in DEAR else 0.06
                 draw = _method_drawer(cls.__name__, name)
                 found.append(Target(f"method:{cls.__name__}.{name}", draw, share))
     return found
@@ -201,7 +201,7 @@ def _estimate_drawer(name: str) -> Callable[[Rng], Trial]:
 def _check_copies(estimate: Any) -> None:
     for copied in (copy.deepcopy(estimate), pickle.loads(pickle.dumps(estimate))):
         if copied != estimate:
-            raise Wrong("a copy differs")
+            raise WrongError("a copy differs")
 
 
 def _check_result(name: str, result: Any, estimate: Any) -> None:
@@ -223,9 +223,9 @@ def _check_test_table(table: Any) -> None:
     for column in ("p_value", "p_adjusted"):
         p = np.asarray(table[column].to_numpy(), dtype=float)
         if not (np.isnan(p) | ((p >= 0) & (p <= 1))).all():
-            raise Wrong(f"{column} outside [0, 1]: {p}")
+            raise WrongError(f"{column} outside [0, 1]: {p}")
     if (table["p_adjusted"].to_numpy() < table["p_value"].to_numpy() - 1e-12).any():
-        raise Wrong("an adjusted p-value is smaller than the raw one")
+        raise WrongError("an adjusted p-value is smaller than the raw one")
 
 
 # Methods of estimators --------------------------------------------------------------------------
