@@ -180,6 +180,9 @@ def venn_table(score: Array, positive: NDArray[np.bool_], weight: Array) -> Venn
     distinct, place = np.unique(score, return_inverse=True)
     mass = np.bincount(place, weight, len(distinct)).astype(np.float64, copy=False)
     hits = np.bincount(place, weight * positive, len(distinct)).astype(np.float64, copy=False)
+    # Weights that vanish in the cumulated weight cannot move a slope, but would divide by zero.
+    present = mass > 1e-15 * mass.sum()
+    distinct, mass, hits = distinct[present], mass[present], hits[present]
     high = isotonic_with_positive(mass, hits)
     # A negative added is a positive added with labels and order turned round.
     misses = np.ascontiguousarray((mass - hits)[::-1])

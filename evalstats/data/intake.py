@@ -450,6 +450,14 @@ def _with_groups(columns: Columns, groups: dict[str, Column]) -> Columns:
             rest, position = divmod(rest, len(labels))
             parts.append(labels[position])
         group_labels.append(tuple(reversed(parts)))
+    if columns.weight is not None:
+        empty = np.bincount(group.ravel(), columns.weight > 0) == 0
+        if bool(empty.any()):
+            label = group_labels[int(np.argmax(empty))]
+            raise InputError(
+                f"by: the group {label if len(label) > 1 else label[0]!r} has no row with a "
+                "positive sample_weight: leave its rows out"
+            )
     return replace(
         columns,
         group=group.astype(np.int64, copy=False).ravel(),

@@ -177,6 +177,8 @@ def _grouped(prediction: object, group: object) -> tuple[Array, NDArray[np.int64
 def _bandwidth(values: Array, bandwidth: object) -> float:
     if bandwidth == "silverman":
         quartiles = np.quantile(values, [0.25, 0.75])
+        if len(values) < 2:
+            raise InputError("bandwidth='silverman' needs at least 2 rows of the prediction")
         spread = min(float(values.std(ddof=1)), float(np.diff(quartiles)[0]) / 1.349)
         return float(0.9 * (spread or float(values.std()) or 1.0) * len(values) ** -0.2)
     if (

@@ -24,6 +24,8 @@ from evalstats.options import require_declared_types, typed_options
 
 Array = NDArray[np.float64]
 Version = Literal["unbiased", "biased"]
+# It is multiplied with itself once for each attribute.
+LARGEST_CONSTANT = 1e20
 
 
 @typed_options
@@ -240,8 +242,10 @@ def correlation(value: float, first: float, second: float) -> float:
 def require_constant(c: float) -> None:
     """Refuse a constant that is not positive and finite."""
     require_declared_types(require_constant, {"c": c})
-    if not (np.isfinite(c) and c > 0):
-        raise InputError(f"c={c!r}: the constant of JdCov must be positive")
+    if not 0 < c <= LARGEST_CONSTANT:
+        raise InputError(
+            f"c={c!r}: the constant of JdCov must be positive, and at most {LARGEST_CONSTANT:g}"
+        )
 
 
 def require_version(estimator: str) -> None:

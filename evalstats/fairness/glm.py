@@ -29,10 +29,16 @@ from evalstats.inference.methods import RandomSource
 from evalstats.options import require_declared_types
 
 Array = NDArray[np.float64]
+LARGEST_STRENGTH = 1e50
+
 PenaltyKind = Literal["concatenated", "joint", "marginal"]
 
 # A gradient that stays this large at the optimum means that it lies on a kink.
 KINK = 1e-6
+
+
+class InputTypeError(InputError, TypeError):
+    """What scikit-learn's checks of estimators want for columns of text."""
 
 
 def _has_classes(model: "FairGLM") -> bool:
@@ -190,8 +196,11 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name}={getattr(self, name)!r}: choose one of {allowed}")
-        if not (np.isfinite(self.strength) and self.strength >= 0):
-            raise InputError(f"strength={self.strength!r}: the penalty needs a number >= 0")
+        if not 0 <= self.strength <= LARGEST_STRENGTH:
+            raise InputError(
+                f"strength={self.strength!r}: the penalty needs a number >= 0, and at most "
+                f"{LARGEST_STRENGTH:g}"
+            )
         require_constant(self.c)
 
     def _objective(
@@ -201,7 +210,9 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
             features, outcome = validate_data(
                 self, X, y, dtype=np.float64, y_numeric=self.family != "binomial"
             )
-        except (TypeError, ValueError) as error:
+        except TypeError as error:
+            raise InputTypeError(f"X or y cannot be used: {error}") from error
+        except ValueError as error:
             raise InputError(f"X or y cannot be used: {error}") from error
         features = computable("X", features)
         if outcome.dtype.kind == "f":
@@ -273,7 +284,9 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         try:
             features = validate_data(self, X, dtype=np.float64, reset=False)
-        except (TypeError, ValueError) as error:
+        except TypeError as error:
+            raise InputTypeError(f"X cannot be used: {error}") from error
+        except ValueError as error:
             raise InputError(f"X cannot be used: {error}") from error
         return np.asarray(features @ self.coef_ + self.intercept_)
 

@@ -155,7 +155,9 @@ def _run(
 
 def _workers(work: int, n_jobs: int | None) -> int:
     if n_jobs is not None:
-        return int(joblib.effective_n_jobs(n_jobs))
+        # In a worker process joblib warns that processes cannot start processes; these are threads.
+        with joblib.parallel_config(backend="threading"):
+            return int(joblib.effective_n_jobs(n_jobs))
     configured = joblib.Parallel(n_jobs=None, prefer="threads")
     if configured.n_jobs not in (None, 1):
         return int(configured.n_jobs)

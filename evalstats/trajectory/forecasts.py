@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalstats.data.intake import SMALLEST_WEIGHT, number_array
+from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, number_array
 from evalstats.errors import InputError
 
 Array = NDArray[Any]
@@ -184,12 +184,13 @@ def _weighted(label: str, forecast: WeightedSamples, axes: str) -> Array:
             f"{label}: probability has shape {np.shape(forecast.probability)}, but there are {k} "
             f"samples of {len(items)} agents: pass (K,) or (K, A)"
         )
-    bad = ~(np.isfinite(probability) & (probability >= 0)).all(axis=0)
-    bad |= ~(probability.sum(axis=0) > SMALLEST_WEIGHT)
+    usable = (probability >= 0) & (probability <= LARGEST_WEIGHT)
+    bad = ~usable.all(axis=0)
+    bad |= ~(np.where(usable, probability, 0.0).sum(axis=0) > SMALLEST_WEIGHT)
     if bool(bad.any()):
         raise InputError(
-            f"{label}: the probabilities of agent {int(np.argmax(bad))} are negative, not finite "
-            "or all zero"
+            f"{label}: the probabilities of agent {int(np.argmax(bad))} are negative, not finite, "
+            "far too large or all zero"
         )
     return _column([AgentSamples(v, probability[:, a]) for a, v in enumerate(items)])
 

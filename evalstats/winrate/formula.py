@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.errors import InputError
+from evalstats.options import require_declared_types
 
 Array = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
@@ -113,6 +114,7 @@ def formula_variables(formula: str) -> list[str]:
     from formulaic import Formula
     from formulaic.errors import FormulaicError
 
+    require_declared_types(formula_variables, {"formula": formula})
     if "~" in formula:
         raise InputError(f"formula={formula!r} has a left-hand side: name mediators only")
     require_safe_formula(formula)

@@ -123,7 +123,7 @@ def targets() -> list[Target]:
     """One target for each verb."""
     unknown = set(VERBS) - set(BASE)
     names = [name for name in VERBS if name not in unknown]
-    found = [Target(f"cli:{name}", _drawer(name), SHARES.get(name, 0.1)) for name in names]
+    found = [Target(f"cli:{name}", _drawer(name), SHARES.get(name, 0.08)) for name in names]
     return [*found, Target("cli:(no verb)", _drawer(""), 0.2)]
 
 

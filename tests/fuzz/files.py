@@ -35,7 +35,7 @@ def folder() -> Path:
 
 def targets() -> list[Target]:
     """One target for each reader."""
-    return [Target(f"file:{name}", _drawer(name), 2.0) for name in READERS]
+    return [Target(f"file:{name}", _drawer(name), 1.2) for name in READERS]
 
 
 def mutated_json(rng: Rng, document: Any) -> Any:

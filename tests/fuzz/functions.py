@@ -165,7 +165,7 @@ def targets() -> list[Target]:
 
 
 def _share(name: str) -> float:
-    return 0.01 if name in DEAR else 2.5
+    return 0.005 if name in DEAR else 3.0
 
 
 def _drawer(name: str) -> Callable[[Rng], Trial]:

@@ -28,7 +28,7 @@ POINTS = es.NoInference()
 
 def targets() -> list[Target]:
     """One target for each registered estimator."""
-    return [Target(f"oracle:{name}", _drawer(name), SHARES.get(name, 0.7)) for name in ORACLES]
+    return [Target(f"oracle:{name}", _drawer(name), SHARES.get(name, 0.5)) for name in ORACLES]
 
 
 SHARES = {

@@ -74,14 +74,14 @@ def _renamed(models: Mapping[str, Any], number: int) -> dict[str, Any]:
 def targets() -> list[Target]:
     """Methods of the result, and methods of fitted estimators."""
     found = [
-        Target(f"estimate:{name}", _estimate_drawer(name), 0.03 if name == "plot" else 3.0)
+        Target(f"estimate:{name}", _estimate_drawer(name), 0.01 if name == "plot" else 2.0)
         for name in ESTIMATE
     ]
     for cls in registered():
         base = set(dir(es.Estimator)) | set(NOT_AFTER_FIT)
         for name in sorted(set(dir(cls)) - base):
             if not name.startswith("_") and callable(getattr(cls, name)):
-                share = 0.004 if name in DEAR else 0.06
+                share = 0.003 if name in DEAR else 0.04
                 draw = _method_drawer(cls.__name__, name)
                 found.append(Target(f"method:{cls.__name__}.{name}", draw, share))
     return found
