@@ -284,7 +284,7 @@ def _conventional(events: Events, rule: Rule, base: Array, single_precision: boo
         edges[0], edges[-1] = 0.0, 1.0
         if not bool((np.diff(edges) > 0).all()):
             raise InputError(
-                "netcal refuses equal-mass bins where ties make edges equal: leave convention out"
+                "netcal refuses binning='quantile' where ties make edges equal: omit convention"
             )
     codes = np.searchsorted(edges[1:-1], clipped, side="right")
     events = Events(clipped, events.outcome, events.label)

@@ -362,8 +362,8 @@ def balance_score(
     >>> round(es.balance_score([0, 0, 1, 1], [0.2, 0.4, 0.6, 0.9]), 3)
     0.275
     """
-    wide = to_array("y_prob", y_prob)[0].ndim == 2
-    target: Target = "top_label" if wide else "positive"
+    shape = to_array("y_prob", y_prob)[0].shape
+    target: Target = "top_label" if len(shape) == 2 and shape[1] > 1 else "positive"
     estimator = BalanceScore(target=target, pos_label=pos_label, labels=labels)
     columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
     if columns.extra["classes"] is None:

@@ -53,15 +53,18 @@ def newcombe_interval(value: float, m: float, n: float, critical: float) -> tupl
     # The variance vanishes at 0 and 1, and rounding tells nothing that close to them: an interval
     # whose limit would lie there reaches the end of the range.
     first, last = 1e-12, 1 - 1e-12
-    low = 0.0 if value <= first or excess(first) <= 0 else _root(excess, first, value)
-    high = 1.0 if value >= last or excess(last) <= 0 else _root(excess, value, last)
+    low = 0.0 if value <= first or excess(first) <= 0 else _root(excess, first, min(value, last))
+    high = 1.0 if value >= last or excess(last) <= 0 else _root(excess, last, max(value, first))
     return low, high
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
+def _root(function: Callable[[float], float], end: float, value: float) -> float:
+    """Root between an end of the range and the estimate, which it may equal up to rounding."""
     from scipy import optimize
 
-    return float(optimize.brentq(function, max(low, 1e-12), min(high, 1 - 1e-12), xtol=1e-14))
+    if function(value) >= 0:
+        return value
+    return float(optimize.brentq(function, end, value, xtol=1e-14))
 
 
 def binomial_logit_interval(

@@ -96,7 +96,8 @@ def load(path: "str | PathLike[str]") -> dict[str, Any]:
     InputError
         If the file is damaged, holds something else or comes from a newer format.
     """
-    Path(path).stat()
+    if not Path(path).is_symlink():
+        Path(path).stat()
     try:
         arrays = read_arrays(path)
         document = json.loads(arrays.pop("meta").tobytes())

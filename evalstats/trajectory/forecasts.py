@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, number_array
+from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, number_array, to_array
 from evalstats.errors import InputError
 
 Array = NDArray[Any]
@@ -139,7 +139,7 @@ def _per_agent(label: str, argument: object, axes: str, order: str) -> object:
             return _column(items)
         if not isinstance(items[0], Sequence):
             return argument
-        return _per_agent(label, np.asarray(argument), axes, order)
+        return _per_agent(label, to_array(label, argument)[0], axes, order)
     if not hasattr(argument, "__array__") or getattr(argument, "ndim", 1) < 2:
         return argument
     if isinstance(argument, np.ma.MaskedArray):

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Records
-from evalstats.data.validation import LARGEST_NUMBER
-from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource, random_key
 from evalstats.inference.resampling import parallel_map
 from evalstats.trajectory.agents import Agents, Forecast
@@ -241,13 +239,6 @@ def _score_agents(
 def fit_chunk(chunk: Chunk, plan: Plan) -> tuple[dict[str, NDArray[Any]], int]:
     """Fitted mixtures of a chunk, their distances and status, and the number of refused fits."""
     n, d = chunk.truth.shape
-    for name, numbers in (("samples", chunk.values), ("trajectory", chunk.truth)):
-        size = float(np.abs(numbers).max(initial=0.0))
-        if size > LARGEST_NUMBER:
-            raise InputError(
-                f"{name} holds a coordinate of size {size:g}: beyond {LARGEST_NUMBER:g} there are "
-                "no finite squares; choose another unit of length"
-            )
     options = plan.fit_options()
     m = options[1]
     result: dict[str, NDArray[Any]] = {

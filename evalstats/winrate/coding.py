@@ -112,7 +112,10 @@ def _from_labels(column: NDArray[Any], argument: str) -> Array:
     if column.ndim != 1:
         raise InputError(f"{argument} has shape {column.shape}: pass one label per row")
     values = column.tolist()
-    missing = np.array([value is None or value != value for value in values])  # noqa: PLR0124
+    missing = np.array(
+        [value is None or (isinstance(value, float) and np.isnan(value)) for value in values],
+        dtype=bool,
+    )
     known = np.array([str(value) in _LABELS for value in values])
     _refuse(~known & ~missing, column, argument, "labels", mixed=False)
     return np.array([_LABELS.get(str(value), np.nan) for value in values])

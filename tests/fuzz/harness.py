@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
+from sklearn.exceptions import DataConversionWarning
 
 import evalstats as es
 
@@ -111,6 +112,7 @@ def _attempt(trial: Trial) -> Outcome:
     before = fingerprint(trial.watched)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DataConversionWarning)  # scikit-learn's, of a 2-D y
         warnings.simplefilter("always", es.EvalstatsWarning)
         outcome = _classified(trial)
     if outcome.kind != "failed" and fingerprint(trial.watched) != before:
