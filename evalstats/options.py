@@ -159,14 +159,11 @@ def _is_plain(value: object, declared: Any) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """A number that is a float or fits into one."""
+    """A float, or an integer that numpy can compute with."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return False
-    try:
-        float(value)
-    except OverflowError:
-        return False
-    return True
+    # Integers beyond 64 bits are objects to numpy, which has no arithmetic for them.
+    return isinstance(value, float | np.floating) or abs(int(value)) < 2**63
 
 
 def _is_sequence(value: object) -> bool:

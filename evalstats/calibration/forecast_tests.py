@@ -192,7 +192,7 @@ def hosmer_lemeshow_test(
     expected = np.add.reduceat(rows.forecast[order], starts)
     # The expectation of those who do not have the event, without the rounding of a difference.
     remaining = np.add.reduceat(1.0 - rows.forecast[order], starts)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         parts = (observed - expected) ** 2 * (1.0 / expected + 1.0 / remaining)
     parts[(observed == expected) & (expected * remaining == 0)] = 0.0
     statistic = float(parts.sum())

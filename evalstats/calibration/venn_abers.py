@@ -197,6 +197,7 @@ def _interval(tables: list[VennTable], x: Array) -> ProbabilityInterval:
     negative, positive = np.zeros(len(x)), np.zeros(len(x))
     for table in tables:
         p0, p1 = table(x)
-        negative += np.log1p(-p0)
-        positive += np.log(p1)
+        with np.errstate(divide="ignore"):  # probabilities of 1 and 0 stay what they are
+            negative += np.log1p(-p0)
+            positive += np.log(p1)
     return ProbabilityInterval(-np.expm1(negative / len(tables)), np.exp(positive / len(tables)))

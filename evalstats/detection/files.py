@@ -384,7 +384,10 @@ def _box_column(table: _Table, label: str) -> Array:
             row = int((lengths != 4).arg_max() or 0)
             raise InputError(f"{label} has a bbox of {lengths[row]} numbers in row {row}")
     try:
-        box = np.array(values, dtype=np.float64)
+        numbers = np.array(values)
+        if numbers.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        box = numbers.astype(np.float64)
         return box.reshape(len(table), 4)
     except (TypeError, ValueError) as error:
         row = next((i for i, item in enumerate(values) if not _is_box(item)), 0)

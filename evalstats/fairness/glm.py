@@ -288,7 +288,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
             raise InputTypeError(f"X cannot be used: {error}") from error
         except ValueError as error:
             raise InputError(f"X cannot be used: {error}") from error
-        return np.asarray(features @ self.coef_ + self.intercept_)
+        return np.asarray(computable("X", features) @ self.coef_ + self.intercept_)
 
     def predict_mean(self, X: ArrayLike, exposure: ArrayLike | None = None) -> Array:
         """Expected outcome: a mean, a probability, or a rate times `exposure`.

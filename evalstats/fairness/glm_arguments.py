@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Role
-from evalstats.data.intake import collect_columns, number_array
+from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, collect_columns, number_array
 from evalstats.errors import InputError, warn
 from evalstats.fairness.encoding import Attribute, Types, encode, geometry_of
 from evalstats.fairness.functions import require_counts
@@ -104,6 +104,11 @@ def positive_column(name: str, values: Any, n: int, *, zero: bool) -> Array:
         row = int(np.argmax(bad))
         limit = ">= 0" if zero else "> 0"
         raise InputError(f"{name} is {column[row]} in row {row}: it must be finite and {limit}")
+    present = column[column > 0]
+    if len(present) and (present.min() < SMALLEST_WEIGHT or present.max() > LARGEST_WEIGHT):
+        raise InputError(
+            f"{name} must be 0 or between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: rescale it"
+        )
     if not column.any():
         raise InputError(f"{name} is zero in every row: no row has a weight")
     return column

@@ -46,7 +46,7 @@ def gather(agents: Agents, forecasts: list[Forecast], rows: range) -> Chunk:
     truth = np.concatenate([agents.truths[row][agents.steps[row]] for row in rows])
     samples = np.concatenate(blocks)
     for name, numbers in (("samples", samples), ("trajectory", truth)):
-        size = float(np.abs(numbers).max(initial=0.0))
+        size = float(np.abs(np.asarray(numbers)).max(initial=0.0))
         if size > LARGEST_NUMBER:
             raise InputError(
                 f"{name} holds a coordinate of size {size:g}: beyond {LARGEST_NUMBER:g} there are "

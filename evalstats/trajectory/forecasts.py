@@ -171,7 +171,7 @@ def _column(items: list[Any]) -> Array:
 
 def _weighted(label: str, forecast: WeightedSamples, axes: str) -> Array:
     items = _per_agent(label, forecast.samples, axes, "KTD")
-    if not _is_column(items):
+    if not _is_column(items) or any(item is None for item in items):
         raise InputError(f"{label}: WeightedSamples takes one array in the order {axes}")
     probability = number_array(f"{label}: probability", forecast.probability)
     k = len(items[0]) if len(items) else 0

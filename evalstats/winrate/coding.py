@@ -116,6 +116,6 @@ def _from_labels(column: NDArray[Any], argument: str) -> Array:
         [value is None or (isinstance(value, float) and np.isnan(value)) for value in values],
         dtype=bool,
     )
-    known = np.array([str(value) in _LABELS for value in values])
+    known = np.array([str(value) in _LABELS for value in values], dtype=bool)
     _refuse(~known & ~missing, column, argument, "labels", mixed=False)
     return np.array([_LABELS.get(str(value), np.nan) for value in values])
