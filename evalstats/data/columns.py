@@ -126,11 +126,21 @@ class Columns:
         )
 
 
+def is_hashable(value: object) -> bool:
+    """Whether a value can be a label."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def dense_codes(values: Column) -> tuple[NDArray[np.int64], list[Hashable]]:
     """Codes 0..g-1 of `values` and the distinct values, sorted where they can be."""
     try:
         labels, codes = np.unique(values, return_inverse=True)
-        return codes.astype(np.int64, copy=False).ravel(), labels.tolist()
+        if values.dtype != object or all(map(is_hashable, labels)):
+            return codes.astype(np.int64, copy=False).ravel(), labels.tolist()
     except (TypeError, ValueError):
         pass
     order: dict[Hashable, int] = {}

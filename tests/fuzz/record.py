@@ -28,7 +28,7 @@ def write_page(table: dict[str, Counter[str]], options: argparse.Namespace, elap
         f"**{cases:,} cases: " + ", ".join(f"{total[kind]:,} {kind}" for kind in OUTCOMES) + ".**",
         "",
         "A case is one call of one entry point with one generated input, together with the checks "
-        "on its result. What counts as a failure is in [](../reliability.md).",
+        "on its result; what counts as a failure is described on the page on reliability.",
         "",
         "| target | " + " | ".join(OUTCOMES) + " |",
         "| :--- | " + " | ".join("---:" for _ in OUTCOMES) + " |",
