@@ -106,8 +106,10 @@ class SortedForecasts:
 
         The fits minimise their scores, so moving them has no first-order effect.
         """
-        value = self.terms(weights)
         mass = float(weights.sum())
+        if mass <= 0:
+            return np.full((len(self.order), len(TERMS)), np.nan)
+        value = self.terms(weights)
         outcome = np.empty(len(self.order), dtype=np.bool_)
         outcome[self.order] = self.outcome > 0.5
         base = weighted_mean(outcome.astype(np.float64), weights)

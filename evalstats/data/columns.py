@@ -137,6 +137,8 @@ def is_hashable(value: object) -> bool:
 
 def dense_codes(values: Column) -> tuple[NDArray[np.int64], list[Hashable]]:
     """Codes 0..g-1 of `values` and the distinct values, sorted where they can be."""
+    if values.dtype == np.longdouble:
+        values = values.astype(np.float64)  # tables have no wider numbers
     try:
         labels, codes = np.unique(values, return_inverse=True)
         if values.dtype != object or all(map(is_hashable, labels)):

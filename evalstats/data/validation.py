@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from evalstats.data.columns import Column, dense_codes
 from evalstats.errors import InputError
 
-LARGEST_NUMBER = 1e100
+LARGEST_NUMBER = 1e70
 
 
 def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> NDArray[np.bool_]:
@@ -115,7 +115,7 @@ def computable(argument: str, column: Column) -> Column:
     Raises
     ------
     InputError
-        If a number is beyond 1e100 in size.
+        If a number is beyond 1e70 in size.
     """
     column = finite_scores(argument, column)
     if column.dtype.kind == "f" and column.size:

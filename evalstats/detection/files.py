@@ -331,6 +331,7 @@ class _Table:
             if numbers.dtype.kind == "c":
                 raise TypeError("they are complex")
             if dtype is np.int64 and numbers.dtype.kind == "f":
+                numbers = numbers.astype(np.float64)  # float16 cannot be compared with 2^63
                 whole = (np.abs(numbers) < 2.0**63) & (numbers == np.floor(numbers))
                 if not bool(whole.all()):
                     row = int(np.argmin(whole))

@@ -120,8 +120,9 @@ def unfairness(prediction: ArrayLike, group: ArrayLike) -> float:
         return float("nan")
     if values.min() == values.max():
         return 0.0
-    means = np.bincount(codes, values) / counts
-    return float(means.var(ddof=1) / values.var(ddof=1))
+    means, total = np.bincount(codes, values) / counts, values.var(ddof=1)
+    # Squares of subnormal differences vanish.
+    return float(means.var(ddof=1) / total) if total > 0 else 0.0
 
 
 def explained_variance(

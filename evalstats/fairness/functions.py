@@ -217,6 +217,10 @@ def joint_distance_covariance_squared(
     if line is None:
         joined = _joined(blocks, c, scaled)
         value, among, _ = joined.value(weights, unbiased)
+        if not np.isfinite(value + among):
+            raise InputError(
+                "standardise='scale' divides by the spread of a variable that has none"
+            )
         return value + among
     others = [block for i, block in enumerate(blocks) if i != line]
     ranking = Ranking.of(blocks[line][:, 0])
@@ -229,7 +233,10 @@ def joint_distance_covariance_squared(
     if scaled:
         spread = float(parts.variance_prediction)
         dependence = dependence / np.sqrt(spread) if spread > 0 else np.nan
-    return dependence + float(parts.among_attributes)
+    value = dependence + float(parts.among_attributes)
+    if not np.isfinite(value):
+        raise InputError("standardise='scale' divides by the spread of a variable that has none")
+    return value
 
 
 def correlation(value: float, first: float, second: float) -> float:

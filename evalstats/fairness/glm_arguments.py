@@ -37,7 +37,7 @@ def outcome_of(y: NDArray[Any], family: Family) -> tuple[Array, NDArray[Any] | N
         if numeric:
             return np.asarray(y, dtype=np.float64), classes
         return np.asarray(y == classes[1], dtype=np.float64), classes
-    outcome = np.asarray(y, dtype=np.float64)
+    outcome = number_array("y", y)
     if family == "poisson" and bool((outcome < 0).any()):
         row = int(np.argmax(outcome < 0))
         raise InputError(f"y is {outcome[row]} in row {row}: Poisson counts are >= 0")

@@ -140,7 +140,9 @@ def bca_interval(
         shift = stats.norm.ppf(share)
         z = shift + tails
         adjusted = stats.norm.cdf(shift + z / (1 - acceleration[term] * z))
-        low[term], high[term] = np.quantile(replicates[:, term], adjusted)
+        low[term] = high[term] = np.nan
+        if bool(np.isfinite(adjusted).all()):
+            low[term], high[term] = np.quantile(replicates[:, term], adjusted)
     return low, high
 
 

@@ -254,15 +254,21 @@ def _text(record: Mapping[str, Any], name: str, place: str) -> str:
     value = _field(record, name, place)
     if not isinstance(value, str):
         raise InputError(f"{place} has {name} {value!r}: expected text")
+    _require_unicode(value, name, place)
+    return value
+
+
+def _require_unicode(value: str, name: str, place: str) -> None:
     if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise InputError(f"{place} has {name} {value!r}, which is no Unicode text")
-    return value
 
 
 def _code(record: Mapping[str, Any], name: str, place: str) -> Any:
     value = record[name]
     if value is not None and not isinstance(value, str | int | float | bool):
         raise InputError(f"{place} has {name} {value!r}: expected one value")
+    if isinstance(value, str):
+        _require_unicode(value, name, place)
     return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
