@@ -32,7 +32,9 @@ class ProbabilityInterval(NamedTuple):
     @property
     def merged(self) -> Array:
         """The one probability p1 / (1 - p0 + p1), which has the least regret in log loss."""
-        return self.p1 / (1.0 - self.p0 + self.p1)
+        total = 1.0 - self.p0 + self.p1
+        # Folds that contradict each other with certainty leave 0 / 0, which says nothing.
+        return np.divide(self.p1, total, out=np.full_like(total, 0.5), where=total > 0)
 
 
 @dataclass(frozen=True)

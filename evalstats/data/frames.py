@@ -41,7 +41,10 @@ class Frame:
                     f"data is a {type(data).__name__}, which is no data frame: pass a polars, "
                     "pandas or pyarrow frame, or leave data= out and pass arrays"
                 )
-            native = nw.from_native(pl.DataFrame(data))
+            try:
+                native = nw.from_native(pl.DataFrame(data))
+            except (*BROKEN, TypeError, ValueError) as error:
+                raise InputError(f"data cannot be read as a frame: {_one_line(error)}") from error
         self.names: list[str] = list(native.collect_schema().names())
         if isinstance(native, nw.LazyFrame):
             names = [name for name in dict.fromkeys(_flatten(wanted)) if name in self.names]

@@ -380,7 +380,10 @@ def _box_column(table: _Table, label: str) -> Array:
         if isinstance(series.dtype, pl.List | pl.Array):
             lengths = series.list.len() if isinstance(series.dtype, pl.List) else None
             if lengths is None or bool((lengths == 4).all()):
-                flat = series.explode().cast(pl.Float64).to_numpy()
+                try:
+                    flat = series.explode().cast(pl.Float64).to_numpy()
+                except pl.exceptions.PolarsError as error:
+                    raise InputError(f"{label} has a bbox that is no numbers: {error}") from error
                 return np.ascontiguousarray(flat.reshape(len(series), 4))
             row = int((lengths != 4).arg_max() or 0)
             raise InputError(f"{label} has a bbox of {lengths[row]} numbers in row {row}")
