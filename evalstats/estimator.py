@@ -511,6 +511,11 @@ def _nested(cluster: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
     return len(np.unique(pairs)) == len(np.unique(cluster))
 
 
+def _storable(label: Hashable) -> Hashable:
+    """Labels as tables can hold them, which know no numbers of more than 64 bits."""
+    return float(label) if isinstance(label, np.longdouble) else label
+
+
 def _term_frame(
     columns: Columns, terms: Sequence[Sequence[Mapping[str, Hashable]]]
 ) -> pl.DataFrame:
@@ -528,6 +533,7 @@ def _term_frame(
     order: list[str] = [name for name in ("metric", "model", "group", "class") if name in names]
     order += [name for name in names if name not in order]
     try:
-        return pl.DataFrame({name: [row.get(name) for row in rows] for name in order}, strict=False)
+        content = {name: [_storable(row.get(name)) for row in rows] for name in order}
+        return pl.DataFrame(content, strict=False)
     except UnicodeEncodeError as error:
         raise InputError(f"the name of a model or group is no Unicode text: {error}") from error

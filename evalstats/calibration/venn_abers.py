@@ -182,6 +182,11 @@ def venn_table(score: Array, positive: NDArray[np.bool_], weight: Array) -> Venn
     distinct, place = np.unique(score, return_inverse=True)
     mass = np.bincount(place, weight, len(distinct)).astype(np.float64, copy=False)
     hits = np.bincount(place, weight * positive, len(distinct)).astype(np.float64, copy=False)
+    if mass.sum() > 1e12:
+        raise InputError(
+            f"sample_weight sums to {mass.sum():g}: Venn-ABERS adds a row of weight 1, which must "
+            "not vanish; rescale the weights"
+        )
     # Weights that vanish in the cumulated weight cannot move a slope, but would divide by zero.
     present = mass > 1e-15 * mass.sum()
     distinct, mass, hits = distinct[present], mass[present], hits[present]

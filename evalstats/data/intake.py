@@ -20,7 +20,7 @@ from evalstats.errors import InputError, warn
 
 NanPolicy = Literal["raise", "omit"]
 # Squares and sums of weights are computed, which must neither overflow nor vanish.
-SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-50, 1e50
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
 Resolved = tuple[Column, NDArray[np.bool_] | None]
 
 

@@ -208,6 +208,8 @@ def _bca_support(problem: Problem) -> dict[str, NDArray[np.float64]]:
             )
         values = jackknife_values(problem, problem.units.strata[0])
         values = values[~_undefined_rows(values, problem)]
+        if not len(values):
+            _check_failed(1, 1, "jackknife")
         blocks = [values.mean(axis=0) - values]
     support = {
         "acceleration": np.concatenate([acceleration(block) for block in blocks]),

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from evalstats.configuration import OptionNamedAsMethod
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
+from evalstats.data.validation import LARGEST_NUMBER
 from evalstats.errors import InputError
 from evalstats.inference.methods import InferenceOption, RandomSource
 from evalstats.options import require_count, require_declared_types
@@ -236,7 +237,7 @@ def require_fit_options(estimator: Any) -> None:
 def require_reg_covar(reg_covar: float) -> None:
     """Refuse anything but a positive, finite variance."""
     require_declared_types(require_reg_covar, {"reg_covar": reg_covar})
-    if not (np.isfinite(reg_covar) and reg_covar > 0):
+    if not 0 < reg_covar <= LARGEST_NUMBER:
         raise InputError(f"reg_covar={reg_covar!r}: give a small positive variance")
 
 
