@@ -182,13 +182,13 @@ def venn_table(score: Array, positive: NDArray[np.bool_], weight: Array) -> Venn
     distinct, place = np.unique(score, return_inverse=True)
     mass = np.bincount(place, weight, len(distinct)).astype(np.float64, copy=False)
     hits = np.bincount(place, weight * positive, len(distinct)).astype(np.float64, copy=False)
-    if mass.sum() > 1e12:
+    if not 1e-12 < mass.sum() < 1e12:
         raise InputError(
-            f"sample_weight sums to {mass.sum():g}: Venn-ABERS adds a row of weight 1, which must "
-            "not vanish; rescale the weights"
+            f"sample_weight sums to {mass.sum():g}: Venn-ABERS adds a row of weight 1, beside "
+            "which the rows must not vanish, nor it beside them; rescale the weights"
         )
     # Weights that vanish in the cumulated weight cannot move a slope, but would divide by zero.
-    present = mass > 1e-15 * mass.sum()
+    present = mass > 1e-15 * (1.0 + mass.sum())
     distinct, mass, hits = distinct[present], mass[present], hits[present]
     high = isotonic_with_positive(mass, hits)
     # A negative added is a positive added with labels and order turned round.

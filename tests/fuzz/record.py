@@ -27,6 +27,7 @@ def write_page(table: dict[str, Counter[str]], options: argparse.Namespace, elap
         "",
         f"**{cases:,} cases: " + ", ".join(f"{total[kind]:,} {kind}" for kind in OUTCOMES) + ".**",
         "",
+        *_unfinished(cases, options.cases),
         "A case is one call of one entry point with one generated input, together with the checks "
         "on its result; what counts as a failure is described on the page on reliability.",
         "",
@@ -37,3 +38,9 @@ def write_page(table: dict[str, Counter[str]], options: argparse.Namespace, elap
         cells = " | ".join(f"{outcomes[kind]:,}" for kind in OUTCOMES)
         lines.append(f"| `{name}` | {cells} |")
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _unfinished(cases: int, wanted: int) -> list[str]:
+    if cases >= wanted:
+        return []
+    return [f"The run was stopped early: {wanted:,} cases were asked for.", ""]
