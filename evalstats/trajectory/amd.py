@@ -237,7 +237,7 @@ def require_fit_options(estimator: Any) -> None:
 def require_reg_covar(reg_covar: float) -> None:
     """Refuse anything but a positive, finite variance."""
     require_declared_types(require_reg_covar, {"reg_covar": reg_covar})
-    if not 0 < reg_covar <= LARGEST_NUMBER:
+    if not 0 < float(reg_covar) <= LARGEST_NUMBER:
         raise InputError(f"reg_covar={reg_covar!r}: give a small positive variance")
 
 
