@@ -10,7 +10,7 @@ FLOORS := .venv-floors
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-floors simulation fuzz lint format docs bench clean
+.PHONY: help demo test test-floors simulation coverage agreement fuzz lint format docs bench clean
 
 help:
 	@echo "make demo        evaluate every method on real or generated data, write demo-report/"
@@ -18,6 +18,8 @@ help:
 	@echo "make test-floors the same with the oldest versions that pyproject.toml allows"
 	@echo "make simulation  long Monte Carlo checks of the statistical guarantees"
 	@echo "make fuzz        200,000 cases of hostile input, write docs/generated/fuzz.md"
+	@echo "make coverage    run the coverage laboratory, write docs/generated/coverage.*"
+	@echo "make agreement   compare numbers with other software, write docs/generated/agreement.md"
 	@echo "make lint        formatting, lint rules and strict types"
 	@echo "make format      rewrite the sources in the house format"
 	@echo "make docs        strict build of the documentation site"
@@ -58,6 +60,10 @@ simulation: $(STAMP)
 fuzz: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 nice $(BIN)/python -m tests.fuzz --cases 200000 --seed 2026 --record
 
+# Continues where an interrupted run stopped; `--fresh` starts anew.
+coverage: $(STAMP)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.coverage --workers $(WORKERS)
+
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -80,6 +86,9 @@ $(BENCH)/.installed: pyproject.toml
 
 bench: $(BENCH)/.installed
 	@$(BENCH)/bin/python -m benchmarks
+
+agreement: $(BENCH)/.installed
+	@$(BENCH)/bin/python -m benchmarks.agreement
 
 clean:
 	rm -rf $(FLOORS) $(BENCH) demo-report docs/_build docs/api/generated docs/generated/figures dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import evalstats as es
-from benchmarks.coverage_calibration import Population
+from benchmarks.coverage.families.forecasts import Forecasts
 from evalstats.results.style import COLORS, MARKERS, NEUTRAL, column_width, drawing_axes
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "generated"
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 def simulated(kind: str, amount: float) -> Row:
     """Mean results of studies of a model of the given kind."""
     change, start, end = KINDS[kind]
-    population = Population(ROWS, change, start + amount * (end - start))
+    population = Forecasts(ROWS, change, start + amount * (end - start))
     rng = np.random.default_rng([SEED, int(1000 * amount)])
     found: NDArray[np.float64] = np.empty((STUDIES, 3))
     for study in range(STUDIES):

@@ -69,7 +69,8 @@ nitpick_ignore_regex = [
 def append_simulation_results(app, docname, source):
     """Show the recorded coverage of every method that has been simulated."""
     if docname == "guarantees":
-        for page in sorted(Path(app.srcdir, "generated").glob("coverage_*.md")):
+        generated = Path(app.srcdir, "generated")
+        for page in (generated / "agreement.md", *sorted(generated.glob("coverage*.md"))):
             source[0] += f"\n```{{include}} generated/{page.name}\n:heading-offset: 1\n```\n"
 
 

@@ -2,7 +2,9 @@
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import MappingProxyType
 
 
@@ -51,6 +53,7 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
     {
         "constant-score": "all scores of a model are equal, so it ranks nothing",
         "few-positives": "too few positives for the large-sample standard error",
+        "near-perfect": "a handful of misranked rows decides the standard error",
         "few-clusters": "too few clusters for the cluster-robust standard error",
         "degenerate-variance": "a variance is zero although the statistic could vary",
         "failed-replicates": "the statistic was undefined in some bootstrap replicates",
@@ -102,8 +105,25 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
 )
 
 
+_COLLECTED: ContextVar[list[tuple[str, str]] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[tuple[str, str]]]:
+    """Code and message of what :func:`warn` issues meanwhile, whatever the user's filters hide."""
+    collected: list[tuple[str, str]] = []
+    token = _COLLECTED.set(collected)
+    try:
+        yield collected
+    finally:
+        _COLLECTED.reset(token)
+
+
 def warn(code: str, message: str, *, stacklevel: int = 3) -> None:
     """Issue an :class:`EvalstatsWarning` under its stable `code`."""
+    collected = _COLLECTED.get()
+    if collected is not None:
+        collected.append((code, message))
     # The frame that checks the options of a call is not the line that a user wants to see.
     frame = inspect.currentframe()
     for _ in range(stacklevel - 1):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evalstats.configuration import Configured
 from evalstats.data.columns import Columns, Role, dense_codes
 from evalstats.data.intake import NanPolicy, collect_columns
-from evalstats.errors import InputError, warn
+from evalstats.errors import InputError, collected_warnings, warn
 from evalstats.inference.engine import infer
 from evalstats.inference.methods import (
     Analytic,
@@ -193,10 +193,12 @@ class Estimator(Configured, ABC):
         cluster: object,
         by: object,
     ) -> Self:
-        columns = self._columns(
-            arguments, data=data, sample_weight=sample_weight, cluster=cluster, by=by
-        )
-        self.estimate_ = self._estimate(columns)
+        with collected_warnings() as collected:
+            columns = self._columns(
+                arguments, data=data, sample_weight=sample_weight, cluster=cluster, by=by
+            )
+            estimate = self._estimate(columns)
+        self.estimate_ = replace(estimate, warnings=tuple(dict.fromkeys(collected)))
         self._columns_seen = columns
         return self
 

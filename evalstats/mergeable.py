@@ -3,6 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, ClassVar, Self
@@ -16,7 +17,7 @@ from evalstats.data.columns import Columns
 from evalstats.data.frames import named_columns
 from evalstats.data.merge_tree import MergeTree
 from evalstats.data.state import State
-from evalstats.errors import InputError, warn
+from evalstats.errors import InputError, collected_warnings, warn
 from evalstats.estimator import Diagnosis, Estimator
 from evalstats.inference.methods import Analytic, Bootstrap, Inference, Jackknife, NoInference
 from evalstats.results.estimate import Estimate
@@ -345,9 +346,9 @@ class MergeableEstimator(Estimator):
         owner, _, built = state.definition.partition(":")
         if owner != type(self).__name__ or json.loads(built)["parameters"] != self._parameters():
             raise InputError(f"this state was built as {state.definition}, not by {self!r}")
-        self.estimate_ = self._from_summary(
-            state.table, {**json.loads(built)["options"], **options}
-        )
+        with collected_warnings() as collected:
+            estimate = self._from_summary(state.table, {**json.loads(built)["options"], **options})
+        self.estimate_ = replace(estimate, warnings=tuple(dict.fromkeys(collected)))
         return self.estimate_
 
     def _parameters(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import warnings
 
 import numpy as np
 import polars as pl
@@ -153,6 +154,30 @@ def test_notes_appear_under_the_table():
     assert "1 rows with missing values dropped" in text
     assert "only 2 positives" in text
     assert "4 observations" in text
+
+
+def test_estimate_carries_its_warnings(rng, tmp_path):
+    y, s = [0, 1, 0, 1, None], [0.1, 0.4, 0.5, 0.9, 0.2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimate = es.AUROC(nan_policy="omit").fit(y, s).estimate_
+    assert [code for code, _ in estimate.warnings] == ["rows-dropped", "few-positives"]
+    for text in (str(estimate), estimate.to_markdown(), estimate.to_html()):
+        assert text.count("only 2 positives") == 1
+        assert text.count("missing values") == 1
+    estimate.save(tmp_path / "e")
+    loaded = Estimate.load(tmp_path / "e")
+    assert loaded.warnings == estimate.warnings
+    assert loaded.select(model=loaded.terms["model"][0]).warnings == estimate.warnings
+    healthy = es.AUROC().fit(np.repeat([0, 1], 60), rng.normal(size=120)).estimate_
+    assert healthy.warnings == ()
+
+
+def test_warnings_of_one_fit_do_not_reach_the_next():
+    few = es.AUROC().fit([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.9]).estimate_
+    again = es.AUROC().fit([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.9]).estimate_
+    assert few.warnings == again.warnings
+    assert [code for code, _ in few.warnings] == ["few-positives"]
 
 
 def test_methods_sentence_says_what_was_done(rng):

@@ -24,7 +24,7 @@ def error_curve(
     of means over rows, or over clusters. O(n + clusters x bins).
     """
     mean, share, covariance = _contributions(bins, weights, cluster)
-    return norm_confidence_curve(mean, covariance, _norm(share, norm))
+    return norm_confidence_curve(mean, covariance, _norm(share, norm), even=norm == 1)
 
 
 def curve_of_sums(sums: Array, n: int, norm: Norm) -> ConfidenceCurve:
@@ -49,7 +49,7 @@ def curve_of_sums(sums: Array, n: int, norm: Norm) -> ConfidenceCurve:
         (squared - 2.0 * forecast) / total**2,
         n / max(n - 1, 1),
     )
-    return norm_confidence_curve(mean, independent, _norm(share, norm))
+    return norm_confidence_curve(mean, independent, _norm(share, norm), even=norm == 1)
 
 
 def _norm(share: Array, norm: Norm) -> Callable[[Array], Array]:

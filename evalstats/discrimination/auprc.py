@@ -1,7 +1,7 @@
 """Area under the precision-recall curve (average precision)."""
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,6 +44,7 @@ Interpolation = Literal[
     "step", "trapezoid", "davis_goadrich", "interp11", "interp101", "interp_all"
 ]
 Ties = Literal["grouped", "expected", "best", "worst"]
+Interval = Literal["small_sample", "logit", "wald", "binomial_logit"]
 
 INTERPOLATIONS: dict[str, Kernel] = {
     "step": ranked_average_precision,
@@ -91,8 +92,11 @@ class AUPRC(MergeableRanking):
     sampling : {"random", "stratified"}
         Whether the prevalence is random (rows were sampled) or fixed by design (classes were
         sampled separately): the standard errors differ.
-    interval : {"logit", "wald", "binomial_logit"}
-        Analytic interval; ``"binomial_logit"`` is that of Boyd, Eng and Page (2013).
+    interval : {"small_sample", "logit", "wald", "binomial_logit"}
+        Analytic interval. ``"small_sample"`` is ``"logit"`` with a t reference of as many degrees
+        of freedom as there are positives less one, and with the Poisson error of n AP positives as
+        the least relative error; an average over classes gets ``"logit"``. ``"binomial_logit"`` is
+        that of Boyd, Eng and Page (2013).
     on_undefined : {"raise", "nan"}
         What to do without positives.
     inference : "auto", Analytic, Bootstrap, Jackknife or NoInference
@@ -149,7 +153,7 @@ class AUPRC(MergeableRanking):
         normalize: bool = True,
         direction: Literal["higher", "lower"] = "higher",
         sampling: Literal["random", "stratified"] = "random",
-        interval: Literal["logit", "wald", "binomial_logit"] = "logit",
+        interval: Interval = "small_sample",
         on_undefined: Literal["raise", "nan"] = "raise",
         inference: InferenceOption = "auto",
         level: float = 0.95,
@@ -207,10 +211,9 @@ class AUPRC(MergeableRanking):
             raise InputError("multiclass='ovo' is not defined for AUPRC: choose 'ovr'")
         if self.sampling not in ("random", "stratified"):
             raise InputError(f"sampling={self.sampling!r}: choose 'random' or 'stratified'")
-        if self.interval not in ("logit", "wald", "binomial_logit"):
-            raise InputError(
-                f"interval={self.interval!r}: choose 'logit', 'wald' or 'binomial_logit'"
-            )
+        if self.interval not in get_args(Interval):
+            options = ", ".join(repr(name) for name in get_args(Interval))
+            raise InputError(f"interval={self.interval!r}: choose one of {options}")
         bayesian = isinstance(self.inference, Bootstrap) and self.inference.kind == "bayesian"
         if self.ties != "grouped" and bayesian:
             raise InputError(f"ties={self.ties!r} needs counts: choose kind='multinomial'")
@@ -249,11 +252,13 @@ class AUPRC(MergeableRanking):
         return self.sampling == "stratified"
 
     def _analytic_interval(self, columns: Columns) -> str:  # noqa: ARG002
-        return self.interval
+        # What holds for the rarest class says little about an average of classes.
+        return "logit" if self._averages and self.interval == "small_sample" else self.interval
 
     def _analytic_name(self, columns: Columns) -> str:
         robust = "cluster-robust " if columns.cluster is not None else ""
-        return f"{robust}influence-function standard errors ({self.interval} interval)"
+        name = self._analytic_interval(columns).replace("small_sample", "small-sample logit")
+        return f"{robust}influence-function standard errors ({name} interval)"
 
     def _remarks(self, columns: Columns) -> list[str]:
         remarks = [f"prevalence taken as {'random' if self.sampling == 'random' else 'fixed'}"]

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 Multiclass = Literal["raise", "ovr", "ovo"]
 Average = Literal["macro", "weighted"]
 FEW_POSITIVES = 30
+NEAR_PERFECT = 0.995
+FEW_DECIDING_ROWS = 5.0
 
 
 @dataclass(frozen=True)
@@ -324,6 +326,8 @@ class RankingEstimator(Estimator):
                     f"about {FEW_POSITIVES}",
                 )
             )
+        elif self.multiclass == "raise" and self._has_influence(columns):
+            found += self._few_deciding_rows(columns, prepared)
         if self.multiclass != "raise":
             absent = np.flatnonzero(~prepared.defined[0])
             if self.multiclass == "ovr" and len(absent):
@@ -334,6 +338,24 @@ class RankingEstimator(Estimator):
                     ("class-absent", f"{len(absent)} pairs of classes are empty: left out")
                 )
         return found
+
+    def _few_deciding_rows(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+        """Whether the variance of an almost perfect model comes from a handful of rows."""
+        weights = np.ones(prepared.n) if columns.weight is None else columns.weight
+        value = self._evaluate(prepared, weights)
+        near = (value > NEAR_PERFECT) & (value < 1.0)
+        if not bool(near.any()):
+            return []
+        squares = (self._influence(prepared, weights)[:, near] * weights[:, np.newaxis]) ** 2
+        effective = squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0)
+        fewest = int(np.argmin(effective))
+        if effective[fewest] >= FEW_DECIDING_ROWS:
+            return []
+        message = (
+            f"{self.metric} {value[near][fewest]:.4f}: about {effective[fewest]:.1f} rows decide "
+            f"its standard error, so that the interval covers less than it claims"
+        )
+        return [("near-perfect", message)]
 
     def _require_defined(self, columns: Columns, prepared: Prepared, value: Array) -> None:
         if self.on_undefined == "nan" or (self.multiclass != "raise" and np.isfinite(value).any()):

@@ -3,7 +3,10 @@
 A norm of estimated means is biased upwards and not normal near zero, where resampling fails. The
 interval holds every value of the norm that a one-sided test does not reject. Means of a smaller
 norm are the observed ones moved towards zero by the same number of standard errors (so that what
-may be noise vanishes first), means of a larger norm are multiples of the observed ones.
+may be noise vanishes first). Means of a larger norm are multiples of the observed ones, or of their
+standard errors: the observed means contain noise, which makes the norm look more biased than it is,
+while a sum of absolute means of a given size is biased least where all lie equally many standard
+errors from zero.
 """
 
 from collections.abc import Callable
@@ -40,7 +43,11 @@ class ConfidenceCurve(NamedTuple):
 
 
 def norm_confidence_curve(
-    mean: Array, covariance: Callable[[Array], Array], norm: Callable[[Array], Array]
+    mean: Array,
+    covariance: Callable[[Array], Array],
+    norm: Callable[[Array], Array],
+    *,
+    even: bool = False,
 ) -> ConfidenceCurve:
     """Tail probabilities of an observed norm under means on a path through the observed ones.
 
@@ -52,6 +59,9 @@ def norm_confidence_curve(
         Possible means (m,) to the covariance (m, m) of their estimates.
     norm : callable
         Means (..., m) to norms (...), proportional to a common factor of the means.
+    even : bool, default False
+        Spread means of a larger norm evenly, in standard errors, which is the least favourable
+        case for the upper limit of a sum of absolute means.
 
     Returns
     -------
@@ -63,7 +73,7 @@ def norm_confidence_curve(
     error = np.sqrt(np.clip(np.diag(covariance(np.zeros(len(mean)))), 0.0, None))
     observed = float(norm(mean))
     spread = float(norm(mean + _noise(covariance(mean), normals)).std())
-    path = np.concatenate([_smaller(mean, error), _larger(mean, error, spread, norm)])
+    path = np.concatenate([_smaller(mean, error), _larger(mean, error, spread, norm, even)])
     value, above, below = np.empty(len(path)), np.empty(len(path)), np.empty(len(path))
     slack = 1e-12 * max(observed, 1e-300)
     for place, means in enumerate(path):
@@ -91,14 +101,18 @@ def _smaller(mean: Array, error: Array) -> Array:
     return np.asarray(shrunk)
 
 
-def _larger(mean: Array, error: Array, spread: float, norm: Callable[[Array], Array]) -> Array:
-    """The observed means and multiples of them, or of their errors where all are zero."""
-    observed = float(norm(mean))
-    if observed > 0:
+def _larger(
+    mean: Array, error: Array, spread: float, norm: Callable[[Array], Array], even: bool
+) -> Array:
+    """Means of the observed norm and more: multiples of the observed means, or of their errors."""
+    observed, unit = float(norm(mean)), float(norm(error))
+    if observed > 0 and not (even and unit > 0):
         return np.linspace(1.0, 1.0 + REACH * spread / observed, N_LARGER + 1)[:, np.newaxis] * mean
-    unit = float(norm(error))
-    reach = REACH * (spread + unit) / unit if unit > 0 else 0.0
-    return np.linspace(0.0, reach, N_LARGER + 1)[:, np.newaxis] * error
+    most = observed + REACH * (spread + unit * (observed == 0))
+    factors = (
+        np.linspace(observed, most, N_LARGER + 1) / unit if unit > 0 else np.zeros(N_LARGER + 1)
+    )
+    return factors[:, np.newaxis] * np.where(mean < 0, -error, error)
 
 
 def curve_interval(curve: ConfidenceCurve, level: float) -> tuple[Array, Array]:

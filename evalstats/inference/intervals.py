@@ -79,6 +79,21 @@ def binomial_logit_interval(
         return special.expit(centre - critical * spread), special.expit(centre + critical * spread)
 
 
+def small_sample_interval(
+    value: Array, standard_error: Array, n_positive: Array, level: float, df: Array
+) -> tuple[Array, Array]:
+    """Logit interval for a mean over few positives, such as average precision.
+
+    A sample in which the mean came out small understates its error: the relative error is taken to
+    be at least that of a Poisson count of n t, ``1 / sqrt(n t)``, and the reference is a t
+    distribution with at most n - 1 degrees of freedom. Both corrections vanish as n grows.
+    """
+    critical = critical_value(level, np.minimum(df, np.maximum(n_positive - 1.0, 1.0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = value * (1.0 - value) / np.sqrt(n_positive * value)
+    return wald_interval(value, np.fmax(standard_error, least), critical, "logit", "logit")
+
+
 def percentile_interval(replicates: Array, level: float) -> tuple[Array, Array]:
     """Equal-tailed quantiles of the replicates."""
     tail = (1.0 - level) / 2.0

@@ -71,6 +71,9 @@ class Estimate:
         Undefined replicates, and rows dropped under ``nan_policy="omit"``.
     notes : tuple of str
         Status messages that belong under a table.
+    warnings : tuple of (str, str)
+        Code and message of every :class:`~evalstats.EvalstatsWarning` of the fit, also of those
+        that a filter hid; they belong under a table, too.
 
     Examples
     --------
@@ -103,6 +106,7 @@ class Estimate:
     n_failed: int = 0
     n_dropped: int = 0
     notes: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
     method_text: str = ""
     citation_keys: tuple[str, ...] = ()
 
@@ -388,7 +392,9 @@ class Estimate:
             parts.append(f"{self.n_dropped} rows with missing values dropped")
         if self.n_failed:
             parts.append(f"{self.n_failed} undefined replicates left out")
-        return "; ".join([*parts, *self.notes])
+        told = {"rows-dropped", "failed-replicates"}
+        warned = [message for code, message in self.warnings if code not in told]
+        return "; ".join(dict.fromkeys([*parts, *warned, *self.notes]))
 
     def __str__(self) -> str:
         return tables.format_text(

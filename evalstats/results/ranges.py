@@ -51,6 +51,9 @@ def _named_interval(
         return intervals.binomial_logit_interval(
             value, estimate.support["n_positive"][rows], critical
         )
+    if name == "small_sample":
+        positives = estimate.support["n_positive"][rows]
+        return intervals.small_sample_interval(value, error, positives, level, estimate.df[rows])
     if name == "newcombe":
         limits = [_boundary_interval(estimate, int(row), level) for row in rows]
         return np.array([low for low, _ in limits]), np.array([high for _, high in limits])

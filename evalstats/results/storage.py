@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evalstats.results.estimate import Estimate
 
 FORMAT = "evalstats.Estimate"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ARRAYS = (
     "value",
     "standard_error",
@@ -47,6 +47,7 @@ _FIELDS: dict[str, Any] = {
     "n_failed": int,
     "n_dropped": int,
     "notes": list,
+    "warnings": list,
     "method_text": str,
     "citation_keys": list,
 }
@@ -112,6 +113,8 @@ def load(path: "str | PathLike[str]") -> dict[str, Any]:
             f"{path} has format {name!r} version {version!r}, "
             f"which this version of evalstats does not read: upgrade evalstats"
         )
+    # Files of version 1 hold no warnings.
+    fields.setdefault("warnings", [])
     support = {
         name.removeprefix("support."): arrays.pop(name)
         for name in list(arrays)
@@ -122,6 +125,7 @@ def load(path: "str | PathLike[str]") -> dict[str, Any]:
         raise InputError(f"{path} is no saved Estimate: {fault}")
     for name in ("interval", "notes", "citation_keys"):
         fields[name] = tuple(fields[name])
+    fields["warnings"] = tuple((code, message) for code, message in fields["warnings"])
     return {**fields, **arrays, "terms": terms, "support": support}
 
 
@@ -142,6 +146,9 @@ def _fault(
     words = [item for name in ("interval", "notes", "citation_keys") for item in fields[name]]
     if not all(isinstance(word, str) for word in words) or len(fields["interval"]) != k:
         return "interval, notes or citations are malformed"
+    pairs = [isinstance(pair, list) and len(pair) == 2 for pair in fields["warnings"]]
+    if not all(pairs) or not all(isinstance(w, str) for pair in fields["warnings"] for w in pair):
+        return "warnings are malformed"
     for name in ARRAYS:
         if name not in arrays and name != "replicates":
             return f"{name} is missing"

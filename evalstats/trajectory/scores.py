@@ -28,6 +28,7 @@ from evalstats.trajectory.statistic import (
 )
 
 MEAN_OF_BOTH = "(AMD+AMV)/2"
+ROUND_OFF = 1e-12
 DISPLACEMENT = ("minADE", "minFDE", "ADE", "FDE", "miss rate")
 JOINT = ("joint minADE", "joint minFDE")
 DEFAULT = (
@@ -353,7 +354,23 @@ class TrajectoryScores(PairedForecasts, ForecastScore):
                     "another unit of length can rank models the other way",
                 )
             )
-        return found
+        return [*found, *self._certain_misses(columns, prepared)]
+
+    def _certain_misses(self, columns: Columns, prepared: Prepared) -> list[Diagnosis]:
+        """Miss rates of 0 or 1, whose standard error is 0 whatever the number of agents."""
+        terms = self._terms(columns)
+        if not any(term["metric"] == "miss rate" for term in terms):
+            return []
+        values = self._evaluate(prepared, self._weight(columns))
+        return [
+            (
+                "degenerate-variance",
+                f"miss rate {value:g} of {term['model']!r}: its interval is a point, but a rate "
+                "off by 3 over the number of agents is compatible with the data (rule of three)",
+            )
+            for term, value in zip(terms, values, strict=True)
+            if term["metric"] == "miss rate" and min(value, 1.0 - value) < ROUND_OFF
+        ]
 
 
 @typed_options

@@ -185,6 +185,22 @@ def test_confidence_curve_of_one_mean_is_the_normal_interval():
     assert high[0] == pytest.approx(0.8 + 0.196, abs=0.008)
 
 
+def test_upper_limit_of_evenly_spread_means_is_the_larger_one():
+    # One mean in five is clear, four are noise: multiples of these look more biased.
+    mean = np.array([0.3, 0.05, -0.06, 0.04, -0.05])
+    limits = []
+    for even in (False, True):
+        curve = norm_confidence_curve(
+            mean, lambda _: 0.01 * np.eye(5), lambda means: np.abs(means).sum(axis=-1), even=even
+        )
+        assert (np.diff(curve.value) >= 0).all()
+        stacked = type(curve)(*(part[:, np.newaxis] for part in curve))
+        low, high = curve_interval(stacked, 0.95)
+        limits.append((float(low[0]), float(high[0])))
+    assert limits[1][0] == pytest.approx(limits[0][0], abs=1e-12)
+    assert limits[1][1] > limits[0][1] + 0.01
+
+
 def test_confidence_curve_without_variance_is_a_point():
     curve = norm_confidence_curve(
         np.zeros(3), lambda _: np.zeros((3, 3)), lambda mean: np.abs(mean).sum(axis=-1)

@@ -189,3 +189,28 @@ def test_display_refuses_frames_that_do_not_belong_together(rng):
         plot_reliability(curves, pl.concat([histogram, histogram.with_columns(model=pl.lit("b"))]))
     with pytest.raises(es.InputError, match="y"):
         plot_reliability(curves.drop("y"), histogram)
+
+
+def test_bias_of_corp_terms_is_what_calibrated_outcomes_show(rng):
+    p = rng.random(400)
+    y = rng.random(400) < p**1.3
+    inference = es.Bootstrap(200, interval="bias_corrected", rng=0)
+    diagram = es.ReliabilityDiagram(inference=inference).fit(y, {"a": p, "b": np.sqrt(p)})
+    bias = diagram.estimate_.bias.reshape(2, 4)
+    null = diagram.calibration_test(n_resamples=200, rng=0)["null_mean"].to_numpy()
+    np.testing.assert_allclose(bias[:, 0], null, rtol=1e-12)
+    np.testing.assert_allclose(bias[:, 1], null, rtol=1e-12)
+    # The score itself is an average: what remains there is noise of the replicates.
+    assert np.abs(bias[:, 3]).max() < 0.2 * null.min()
+    resampled = diagram.estimate_.replicates.mean(axis=0) - diagram.estimate_.value
+    assert (resampled.reshape(2, 4)[:, 0] < 0.75 * null).all()
+
+
+def test_bias_of_corp_terms_follows_groups(rng):
+    p = rng.random(300)
+    y = rng.random(300) < p
+    group = np.repeat([0, 1], 150)
+    inference = es.Bootstrap(100, interval="bias_corrected", rng=0)
+    together = es.ReliabilityDiagram(inference=inference).fit(y, p, by=group)
+    null = together.calibration_test(n_resamples=200, rng=0)["null_mean"].to_numpy()
+    np.testing.assert_allclose(together.estimate_.bias.reshape(2, 4)[:, 0], null, rtol=1e-12)

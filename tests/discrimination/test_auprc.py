@@ -73,7 +73,7 @@ def test_only_positives_rank_nothing():
         ({"multiclass": "micro"}, "multiclass='micro' is unknown"),
         ({"average": "samples"}, "average='samples' is unknown"),
         ({"sampling": "cluster"}, "sampling='cluster': choose 'random' or 'stratified'"),
-        ({"interval": "newcombe"}, "interval='newcombe': choose 'logit', 'wald'"),
+        ({"interval": "newcombe"}, "interval='newcombe': choose one of 'small_sample', 'logit'"),
         ({"ties": "expected", "inference": es.Bootstrap(kind="bayesian")}, "needs counts"),
         ({"ties": "expected", "inference": es.Analytic()}, "needs influence values"),
         ({"interpolation": "interp101", "inference": es.Analytic()}, "needs influence values"),
@@ -165,9 +165,48 @@ def test_binomial_logit_interval_in_closed_form(rng):
     assert high[0] == pytest.approx(special.expit(special.logit(value) + half), rel=1e-12)
 
 
+def test_small_sample_interval_in_closed_form(rng):
+    y, scores = simulated(rng, n=120, prevalence=0.1)
+    estimate = es.AUPRC().fit(y, scores["a"]).estimate_
+    assert estimate.interval == ("small_sample",)
+    value, n_positive = estimate.value[0], y.sum()
+    error = estimate.standard_error[0] / (value * (1 - value))
+    half = stats.t.ppf(0.975, n_positive - 1) * max(error, 1 / np.sqrt(n_positive * value))
+    low, high = estimate.confidence_interval()
+    assert low[0] == pytest.approx(special.expit(special.logit(value) - half), rel=1e-12)
+    assert high[0] == pytest.approx(special.expit(special.logit(value) + half), rel=1e-12)
+
+
+def test_small_sample_interval_is_never_narrower_than_the_logit_interval(rng):
+    for n in (60, 500):
+        y, scores = simulated(rng, n=n, prevalence=0.2)
+        for arguments in ({}, {"cluster": np.arange(n) // 3}):
+            plain, wider = (
+                es.AUPRC(interval=name).fit(y, scores, **arguments).estimate_.confidence_interval()
+                for name in ("logit", "small_sample")
+            )
+            assert (wider.low <= plain.low).all()
+            assert (wider.high >= plain.high).all()
+
+
+def test_one_positive_has_an_interval():
+    estimate = es.AUPRC().fit([0, 1, 0, 0], [0.1, 0.4, 0.5, 0.2]).estimate_
+    low, high = estimate.confidence_interval()
+    assert 0 < low[0] < 0.5 < high[0] < 1
+
+
+def test_macro_averages_keep_the_logit_interval(rng):
+    y = rng.integers(0, 3, 90)
+    scores = rng.dirichlet([1, 1, 1], 90)
+    macro = es.AUPRC(multiclass="ovr").fit(y, scores).estimate_
+    assert macro.interval == ("logit",)
+    single = es.AUPRC(multiclass="ovr", average=None).fit(y, scores).estimate_
+    assert set(single.interval) == {"small_sample"}
+
+
 def test_logit_interval_in_closed_form(rng):
     y, scores = simulated(rng)
-    estimate = es.AUPRC().fit(y, scores["a"]).estimate_
+    estimate = es.AUPRC(interval="logit").fit(y, scores["a"]).estimate_
     value, error = estimate.value[0], estimate.standard_error[0]
     half = stats.norm.ppf(0.95) * error / (value * (1 - value))
     low, high = estimate.confidence_interval(0.9)

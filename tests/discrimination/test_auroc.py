@@ -397,3 +397,19 @@ def test_scikit_learn_scorer(rng):
         scoring=make_scorer(roc_auc_score, response_method="decision_function"),
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+@pytest.mark.parametrize("estimator", [es.AUROC, es.AUPRC])
+def test_a_near_perfect_area_that_few_rows_decide_is_warned_about(estimator):
+    y = np.repeat([0, 1], 200)
+    scores = np.arange(400.0)
+    scores[[198, 199]] = [203.5, 201.5]
+    with pytest.warns(es.EvalstatsWarning, match=r"\[near-perfect\] .* rows decide"):
+        estimate = estimator().fit(y, scores).estimate_
+    assert [code for code, _ in estimate.warnings] == ["near-perfect"]
+    assert 0.995 < estimate.value[0] < 1
+    # Many misranked rows, or none at all, are no reason.
+    assert estimator().fit(y, np.arange(400.0)).estimate_.warnings == ()
+    scores[170:230] = np.random.default_rng(0).permutation(scores[170:230])
+    many = estimator().fit(y, scores).estimate_
+    assert many.warnings == ()

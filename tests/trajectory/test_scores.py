@@ -334,3 +334,13 @@ def test_states_of_parts_with_clusters(crowd):
     np.testing.assert_allclose(merged.value, whole.value, rtol=1e-12)
     np.testing.assert_allclose(merged.standard_error, whole.standard_error, rtol=1e-9)
     assert merged.n_clusters == 5
+
+
+@pytest.mark.parametrize(("threshold", "rate"), [(50.0, 0), (0.0, 1)])
+def test_a_miss_rate_without_variance_is_warned_about(rng, threshold, rate):
+    truth, samples = np.zeros((2, 40, 2)), rng.normal(size=(10, 2, 40, 2))
+    scores = es.TrajectoryScores(scores=["miss rate"], miss_threshold=threshold)
+    with pytest.warns(es.EvalstatsWarning, match=rf"\[degenerate-variance\] miss rate {rate} of"):
+        estimate = scores.fit(truth, samples).estimate_
+    assert estimate.value[0] == rate
+    assert "3 over the number of agents is compatible" in str(estimate)

@@ -1,0 +1,1 @@
+"""Populations and designs of each family of metrics."""
