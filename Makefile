@@ -10,13 +10,14 @@ FLOORS := .venv-floors
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-floors simulation coverage agreement lint format docs bench clean
+.PHONY: help demo test test-floors simulation coverage agreement fuzz lint format docs bench clean
 
 help:
 	@echo "make demo        evaluate every method on real or generated data, write demo-report/"
 	@echo "make test        unit tests and doctests"
 	@echo "make test-floors the same with the oldest versions that pyproject.toml allows"
 	@echo "make simulation  long Monte Carlo checks of the statistical guarantees"
+	@echo "make fuzz        200,000 cases of hostile input, write docs/generated/fuzz.md"
 	@echo "make coverage    run the coverage laboratory, write docs/generated/coverage.*"
 	@echo "make agreement   compare numbers with other software, write docs/generated/agreement.md"
 	@echo "make lint        formatting, lint rules and strict types"
@@ -54,6 +55,10 @@ test-floors: $(STAMP)
 
 simulation: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --quiet -n $(WORKERS) -m simulation
+
+# One process: cases are small, and threads would only wait for each other.
+fuzz: $(STAMP)
+	@OPENBLAS_NUM_THREADS=1 nice $(BIN)/python -m tests.fuzz --cases 200000 --seed 2026 --record
 
 # Continues where an interrupted run stopped; `--fresh` starts anew.
 coverage: $(STAMP)

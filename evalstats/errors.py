@@ -1,5 +1,6 @@
 """What evalstats raises and what it warns about."""
 
+import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -123,4 +124,10 @@ def warn(code: str, message: str, *, stacklevel: int = 3) -> None:
     collected = _COLLECTED.get()
     if collected is not None:
         collected.append((code, message))
+    # The frame that checks the options of a call is not the line that a user wants to see.
+    frame = inspect.currentframe()
+    for _ in range(stacklevel - 1):
+        frame = None if frame is None else frame.f_back
+    if frame is not None and frame.f_globals.get("__name__") == "evalstats.options":
+        stacklevel += 1
     warnings.warn(EvalstatsWarning(code, message), stacklevel=stacklevel)

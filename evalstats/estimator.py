@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -31,6 +32,7 @@ from evalstats.inference.methods import (
 from evalstats.inference.problem import Part, Problem, SamplingDistribution
 from evalstats.inference.scales import ScaleName
 from evalstats.inference.units import FEW_CLUSTERS, Units
+from evalstats.options import require_declared_types, typed_options
 from evalstats.results.estimate import Estimate
 from evalstats.results.method_text import methods_sentence
 from evalstats.results.ranges import require_level
@@ -86,6 +88,9 @@ class Estimator(Configured, ABC):
         super().__init_subclass__(**options)
         if "metric" in cls.__dict__:
             REGISTRY[cls.__name__] = cls
+        for name, method in list(vars(cls).items()):
+            if isinstance(method, FunctionType) and not name.startswith("_") and name != "fit":
+                setattr(cls, name, typed_options(method))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimate_")
@@ -307,6 +312,7 @@ class Estimator(Configured, ABC):
     def _check_params(self) -> None:
         require_inference(self.inference)
         require_level(self.level)
+        require_declared_types(type(self).__init__, self.get_params())
         if self.nan_policy not in ("raise", "omit"):
             raise InputError(f"nan_policy={self.nan_policy!r}: choose 'raise' or 'omit'")
 
@@ -510,6 +516,11 @@ def _nested(cluster: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
     return len(np.unique(pairs)) == len(np.unique(cluster))
 
 
+def _storable(label: Hashable) -> Hashable:
+    """Labels as tables can hold them, which know no numbers of more than 64 bits."""
+    return float(label) if isinstance(label, np.longdouble) else label
+
+
 def _term_frame(
     columns: Columns, terms: Sequence[Sequence[Mapping[str, Hashable]]]
 ) -> pl.DataFrame:
@@ -526,4 +537,8 @@ def _term_frame(
     names = list(dict.fromkeys(name for row in rows for name in row))
     order: list[str] = [name for name in ("metric", "model", "group", "class") if name in names]
     order += [name for name in names if name not in order]
-    return pl.DataFrame({name: [row.get(name) for row in rows] for name in order}, strict=False)
+    try:
+        content = {name: [_storable(row.get(name)) for row in rows] for name in order}
+        return pl.DataFrame(content, strict=False)
+    except UnicodeEncodeError as error:
+        raise InputError(f"the name of a model or group is no Unicode text: {error}") from error

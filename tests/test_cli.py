@@ -295,7 +295,7 @@ def test_mistakes_by_group(frame, run):
         ((*TASK, "strong", "strong"), "names the column 'strong' twice"),
         (("data.parquet", "--y-true", "text", "--y-score", "strong"), "--pos-label"),
         ((*TASK, "strong", "--level", "1.5"), "--level 1.5"),
-        ((*TASK, "strong", "--bootstrap", "0"), "positive integer"),
+        ((*TASK, "strong", "--bootstrap", "0"), "n_resamples=0: give an integer of at least 2"),
         ((*TASK, "strong", "--out", "nowhere/result.csv"), "cannot write"),
         ((*TASK, "strong", "weak", "--reference", "nobody"), "nobody"),
     ],

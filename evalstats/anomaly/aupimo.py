@@ -23,6 +23,7 @@ from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Bootstrap, Inference, InferenceOption, NoInference
+from evalstats.options import MAX_COUNT, require_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -371,6 +372,7 @@ class AUPIMO(LocalisationEstimator):
         K: object = self.n_thresholds
         if not (isinstance(K, int | np.integer) and K >= 2):
             raise InputError(f"n_thresholds={K!r}: pass a whole number of at least 2")
+        require_count("n_thresholds", K, minimum=2, maximum=10 * MAX_COUNT)
         if self.shared_fpr != "mean":
             raise InputError("mode='grid' knows shared_fpr='mean' only, as the reference does")
         if self.inference != "auto" and not isinstance(self.inference, NoInference):

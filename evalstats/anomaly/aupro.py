@@ -13,6 +13,7 @@ from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.inference.methods import Analytic, Inference, InferenceOption, NoInference
+from evalstats.options import typed_options
 
 # Background moves less between resamples than the far tail does.
 REGION_MARGIN = 1.5
@@ -111,6 +112,7 @@ class AUPRO(LocalisationEstimator):
         return model_terms(self.metric, columns, [""])
 
 
+@typed_options
 def aupro(
     masks: ArrayLike,
     anomaly_maps: ArrayLike,

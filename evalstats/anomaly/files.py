@@ -1,9 +1,13 @@
 """Folders of anomaly maps and masks: .npy, PNG and TIFF files, read one at a time."""
 
+import struct
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, ClassVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +17,17 @@ from evalstats.errors import InputError
 SUFFIXES = (".npy", ".png", ".tif", ".tiff")
 MASK_ENDINGS = ("", "_mask", "_gt")
 SHOWN = 3
+# What readers of damaged files raise; SyntaxError comes from pillow's PNG reader.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    BadZipFile,
+    struct.error,
+    OverflowError,
+    TokenError,
+)
 
 
 @dataclass(frozen=True)
@@ -82,11 +97,18 @@ def read_image(path: Path) -> NDArray[Any]:
     """
     try:
         if path.suffix.lower() == ".npy":
-            image: NDArray[Any] = np.load(path, mmap_mode="r")
+            with warnings.catch_warnings():
+                # Old headers are slow to read, which is no fault of this file's user.
+                warnings.simplefilter("ignore")
+                image: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(image, np.ndarray):
+                raise InputError(f"{path} is an archive: save one array with numpy.save")
         else:
             image = _read_picture(path)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read as an image: {error}") from error
+    if image.dtype.kind not in "biuf":
+        raise InputError(f"{path} holds {image.dtype}: an image holds numbers")
     if image.ndim == 3 and 1 in (image.shape[0], image.shape[2]):
         image = image.squeeze()
     if image.ndim != 2:
@@ -145,8 +167,14 @@ def _read_picture(path: Path) -> NDArray[Any]:
         raise ImportError(
             "PNG and TIFF files need pillow: pip install 'evalstats-metrics[plot]'"
         ) from error
-    with Image.open(path) as picture:
-        return np.asarray(picture)
+    try:
+        with warnings.catch_warnings():
+            # Below the size at which pillow refuses, size and metadata are the user's business.
+            warnings.simplefilter("ignore")
+            with Image.open(path) as picture:
+                return np.asarray(picture)
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} is too large: {error}") from error
 
 
 def _files(folder: Path) -> dict[str, Path]:

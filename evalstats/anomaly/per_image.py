@@ -10,10 +10,12 @@ from evalstats.anomaly.aupimo import AUPIMO, Bounds, Ties
 from evalstats.anomaly.grid import GridPrepared
 from evalstats.anomaly.ranked import SharedRate
 from evalstats.inference.methods import NoInference
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 
 
+@typed_options
 def aupimo(
     masks: ArrayLike,
     anomaly_maps: ArrayLike,

@@ -9,6 +9,7 @@ from evalstats.calibration.binned_error import corrected_error
 from evalstats.calibration.binning import Rule, make_bins
 from evalstats.calibration.probabilities import Events
 from evalstats.inference.simultaneous import SIMULATION_KEY
+from evalstats.options import require_count
 
 if TYPE_CHECKING:
     from evalstats.results.estimate import Estimate
@@ -91,6 +92,7 @@ def cancellation_row(
     """Compare the score with the bias-corrected calibration error of bins."""
     from scipy import stats
 
+    require_count("n_bins", n_bins)
     bins = make_bins(events, Rule(n_bins=n_bins), base, single_precision=False)
     sums = bins.sums(weights)
     error = max(corrected_error(sums, 1), 0.0)

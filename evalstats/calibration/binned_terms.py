@@ -12,6 +12,7 @@ from evalstats.calibration.probabilities import Events, require_option
 from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.score_kernels import bin_moments
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 ForecastBinning = Literal["uniform", "unique"]
@@ -157,6 +158,7 @@ def murphy_terms(
     return terms
 
 
+@typed_options
 def murphy_decomposition(
     y_true: ArrayLike,
     y_prob: ArrayLike,

@@ -12,6 +12,7 @@ from evalstats.calibration.kernels import bin_of_forecast, bin_sums, equal_mass_
 from evalstats.calibration.probabilities import Events
 from evalstats.errors import InputError
 from evalstats.kernels.ranking import rank_descending
+from evalstats.options import require_count
 
 Array = NDArray[np.float64]
 Binning = Literal["uniform", "quantile", "unique", "sweep"]
@@ -172,8 +173,7 @@ def require_rule(rule: Rule) -> None:
         )
     if rule.edges not in ("right", "left"):
         raise InputError(f"edges={rule.edges!r} is unknown: choose 'right' or 'left'")
-    if isinstance(rule.n_bins, bool) or int(rule.n_bins) != rule.n_bins or rule.n_bins < 1:
-        raise InputError(f"n_bins={rule.n_bins!r}: the number of bins is a positive integer")
+    require_count("n_bins", rule.n_bins)
     if rule.convention is not None and (
         rule.binning in ("unique", "sweep") or rule.bin_edges is not None or rule.edges != "right"
     ):
@@ -292,7 +292,7 @@ def _conventional(events: Events, rule: Rule, base: Array, single_precision: boo
         edges[0], edges[-1] = 0.0, 1.0
         if not bool((np.diff(edges) > 0).all()):
             raise InputError(
-                "netcal refuses equal-mass bins where ties make edges equal: leave convention out"
+                "netcal refuses binning='quantile' where ties make edges equal: omit convention"
             )
     codes = np.searchsorted(edges[1:-1], clipped, side="right")
     events = Events(clipped, events.outcome, events.label)

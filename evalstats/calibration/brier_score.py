@@ -17,6 +17,7 @@ from evalstats.calibration.score_kernels import mean_squared_error, squared_erro
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.inference.methods import InferenceOption
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 HALVES: tuple[object, ...] = ("auto", True, False)
@@ -158,6 +159,7 @@ class BrierScore(ProperScore):
         return np.asarray(0.5 * total if halved else total)
 
 
+@typed_options
 def brier_score(
     y_true: ArrayLike,
     y_prob: ArrayLike,

@@ -12,6 +12,7 @@ from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.score_kernels import weighted_mean_of_present
 from evalstats.kernels.isotonic import pool_adjacent_violators
 from evalstats.kernels.ranking import rank_descending
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 CorpScore = Literal["brier", "log"]
@@ -105,8 +106,10 @@ class SortedForecasts:
 
         The fits minimise their scores, so moving them has no first-order effect.
         """
-        value = self.terms(weights)
         mass = float(weights.sum())
+        if mass <= 0:
+            return np.full((len(self.order), len(TERMS)), np.nan)
+        value = self.terms(weights)
         outcome = np.empty(len(self.order), dtype=np.bool_)
         outcome[self.order] = self.outcome > 0.5
         base = weighted_mean(outcome.astype(np.float64), weights)
@@ -134,9 +137,11 @@ def entropy(weight: Array, events: Array, score: CorpScore) -> Array:
     from scipy.special import xlogy
 
     others = weight - events
+    # Blocks without weight contribute nothing.
+    share = np.divide(events, weight, out=np.zeros_like(weight), where=weight > 0)
     if score == "brier":
-        return np.asarray(events * others / weight)
-    return np.asarray(-xlogy(events, events / weight) - xlogy(others, others / weight))
+        return np.asarray(share * others)
+    return np.asarray(-xlogy(events, share) - xlogy(others, 1.0 - share))
 
 
 def weighted_mean(values: Array, weights: Array) -> float:
@@ -152,6 +157,7 @@ def corp_terms(
     return dict(zip(TERMS, values.tolist(), strict=True))
 
 
+@typed_options
 def corp_decomposition(
     y_true: ArrayLike,
     y_prob: ArrayLike,

@@ -16,6 +16,7 @@ from evalstats.data.intake import collect_columns
 from evalstats.data.validation import binary_labels, class_labels, row_sums_to_one
 from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource
+from evalstats.options import require_declared_types
 from evalstats.recalibration.folds import assign_folds
 
 Array = NDArray[np.float64]
@@ -161,6 +162,7 @@ class CrossFitted(BaseEstimator, ABC):  # type: ignore[misc]
         """Results of validated forecasts, (n,) or (n, K)."""
 
     def _check_params(self) -> None:
+        require_declared_types(type(self).__init__, self.get_params())
         if self.pos_label is not None and self.labels is not None:
             raise InputError("pos_label is for two classes and labels for several: give one")
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.rows import binary_rows
 from evalstats.errors import InputError, warn
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 
@@ -51,6 +52,7 @@ class HosmerLemeshowTest(NamedTuple):
     n_groups: int
 
 
+@typed_options
 def spiegelhalter_test(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -105,6 +107,7 @@ def spiegelhalter_test(
     return SpiegelhalterTest(z, _two_sided(z), None)
 
 
+@typed_options
 def hosmer_lemeshow_test(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -189,7 +192,7 @@ def hosmer_lemeshow_test(
     expected = np.add.reduceat(rows.forecast[order], starts)
     # The expectation of those who do not have the event, without the rounding of a difference.
     remaining = np.add.reduceat(1.0 - rows.forecast[order], starts)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         parts = (observed - expected) ** 2 * (1.0 / expected + 1.0 / remaining)
     parts[(observed == expected) & (expected * remaining == 0)] = 0.0
     statistic = float(parts.sum())

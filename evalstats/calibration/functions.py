@@ -11,10 +11,13 @@ from evalstats.calibration.binning import Binning, Convention, Edges, Rule, make
 from evalstats.calibration.calibration_error import CalibrationError
 from evalstats.calibration.point import one_pass, one_pass_of_arrays
 from evalstats.calibration.probabilities import Target, model_events
+from evalstats.data.intake import to_array
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 
 
+@typed_options
 def calibration_error(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -90,6 +93,7 @@ def calibration_error(
     return estimator.point_value(columns)
 
 
+@typed_options
 def ece(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -129,6 +133,7 @@ def ece(
     )
 
 
+@typed_options
 def ace_nixon(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -176,6 +181,7 @@ def ace_nixon(
     return _mean_over_bins(y_true, y_prob, "classwise", rule, sample_weight, labels)
 
 
+@typed_options
 def ace_netcal(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -251,6 +257,7 @@ def _mean_over_bins(
     return float(np.mean(gaps))
 
 
+@typed_options
 def calibration_summary(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -311,6 +318,7 @@ def calibration_summary(
     }
 
 
+@typed_options
 def balance_score(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -354,7 +362,8 @@ def balance_score(
     >>> round(es.balance_score([0, 0, 1, 1], [0.2, 0.4, 0.6, 0.9]), 3)
     0.275
     """
-    target: Target = "top_label" if np.ndim(y_prob) == 2 else "positive"
+    shape = to_array("y_prob", y_prob)[0].shape
+    target: Target = "top_label" if len(shape) == 2 and shape[1] > 1 else "positive"
     estimator = BalanceScore(target=target, pos_label=pos_label, labels=labels)
     columns = estimator.point_columns({"y_true": y_true, "y_prob": y_prob}, sample_weight)
     if columns.extra["classes"] is None:

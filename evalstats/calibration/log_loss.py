@@ -17,6 +17,7 @@ from evalstats.data.columns import Column, Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import InferenceOption
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 Clip = Literal["eps"]
@@ -205,6 +206,7 @@ def spacing_at_one(given: Column) -> float:
     return float(np.finfo(given.dtype if half_or_single else np.float64).eps)
 
 
+@typed_options
 def log_loss(
     y_true: ArrayLike,
     y_prob: ArrayLike,

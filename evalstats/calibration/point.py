@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evalstats.calibration.kernels import one_pass_sums
 from evalstats.data.columns import Columns
+from evalstats.options import MAX_COUNT
 
 Array = NDArray[np.float64]
 
@@ -47,7 +48,14 @@ def one_pass_of_arrays(y_true: object, y_prob: object, n_bins: object) -> OnePas
     Returns None where anything is not plain or not right; validation then says what.
     """
     plain = isinstance(y_true, np.ndarray) and isinstance(y_prob, np.ndarray)
-    if not plain or not isinstance(n_bins, int) or isinstance(n_bins, bool) or n_bins < 1:
+    if (
+        not plain
+        or not isinstance(n_bins, int)
+        or isinstance(n_bins, bool)
+        or not 1 <= n_bins <= MAX_COUNT
+    ):
+        return None
+    if not 1 <= n_bins <= MAX_COUNT:
         return None
     if type(y_true) is not np.ndarray or type(y_prob) is not np.ndarray:
         return None

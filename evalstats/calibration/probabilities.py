@@ -136,6 +136,7 @@ class ProbabilityEstimator(Estimator):
             )
         width = widths.pop()
         if width == 1:
+            given = {model: column.reshape(-1) for model, column in given.items()}
             y_true = binary_labels("y_true", columns.single["y_true"], self.pos_label)
             return columns.with_columns({"y_true": y_true}, {"y_prob": given}, classes=None)
         for model, column in given.items():

@@ -12,6 +12,7 @@ from evalstats.calibration.means import MeanScore
 from evalstats.calibration.probabilities import require_option
 from evalstats.calibration.samples import group_samples
 from evalstats.data.columns import Columns, Role
+from evalstats.data.intake import to_array
 from evalstats.estimator import Estimator
 from evalstats.inference.scales import ScaleName
 
@@ -76,5 +77,5 @@ class ProperScore(MeanScore):
 
 def target_of(y_prob: ArrayLike) -> ScoreTarget:
     """A matrix with several columns holds class probabilities, anything else one event's."""
-    shape = np.shape(y_prob)
+    shape = to_array("y_prob", y_prob)[0].shape
     return "multiclass" if len(shape) == 2 and shape[1] > 1 else "positive"

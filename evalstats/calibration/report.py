@@ -28,6 +28,7 @@ from evalstats.data.validation import binary_labels, class_labels
 from evalstats.errors import InputError
 from evalstats.estimator import Estimator
 from evalstats.inference.methods import InferenceOption, NoInference, RandomSource
+from evalstats.options import typed_options
 from evalstats.results.estimate import Estimate
 from evalstats.results.tables import format_text
 
@@ -139,6 +140,7 @@ class RecalibrationReport:
         return format_text(frame, title="Recalibration", note=note, level=first.level)
 
 
+@typed_options
 def recalibration_report(
     y_true: ArrayLike | str,
     y_prob: ArrayLike | str | list[str],

@@ -15,6 +15,7 @@ from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
 from evalstats.errors import InputError
 from evalstats.inference.methods import InferenceOption, NoInference
+from evalstats.options import typed_options
 from evalstats.results.estimate import Estimate
 
 Array = NDArray[np.float64]
@@ -169,7 +170,9 @@ class CalibrationSlope(ProbabilityEstimator):
         for model, logit in prepared.logits.items():
             reason = separation(logit, prepared.outcome, weights)
             if reason is not None:
-                raise InputError(f"{model}: {reason}: the calibration slope has no finite estimate")
+                raise InputError(
+                    f"y_prob[{model!r}]: {reason}: the calibration slope has no finite estimate"
+                )
         if not np.isfinite(value).all():
             raise InputError("y_prob: the fit of the calibration slope did not converge")
 
@@ -250,6 +253,7 @@ def joint_test(estimate: Estimate) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+@typed_options
 def calibration_regression(
     y_true: ArrayLike,
     y_prob: ArrayLike,

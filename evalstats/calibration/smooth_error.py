@@ -9,9 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from evalstats.calibration.rows import binary_rows
 from evalstats.calibration.score_kernels import residuals_on_mesh
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 CELLS = 8192
+# Forecasts lie in [0, 1]: beyond a width of some units all of them count alike.
+LARGEST_WIDTH = 1e6
 BISECTIONS = 10
 
 
@@ -30,6 +33,7 @@ class SmoothCalibrationError(NamedTuple):
     width: float
 
 
+@typed_options
 def smooth_calibration_error(
     y_true: ArrayLike,
     y_prob: ArrayLike,
@@ -79,8 +83,11 @@ def smooth_calibration_error(
     (0.25, 0.25)
     """
     rows = binary_rows(y_true, y_prob, sample_weight, pos_label)
-    if width is not None and not (np.isfinite(width) and width > 0):
-        raise InputError(f"width={width!r}: the width of the kernel is a positive number")
+    if width is not None and not 0 < width <= LARGEST_WIDTH:
+        raise InputError(
+            f"width={width!r}: the width of the kernel is a positive number, at most "
+            f"{LARGEST_WIDTH:g}"
+        )
     mesh = np.zeros(CELLS)
     mass = residuals_on_mesh(rows.forecast, rows.outcome, rows.given_weights, mesh)
     waves = _cosine_transform(mesh / mass)

@@ -32,7 +32,9 @@ class ProbabilityInterval(NamedTuple):
     @property
     def merged(self) -> Array:
         """The one probability p1 / (1 - p0 + p1), which has the least regret in log loss."""
-        return self.p1 / (1.0 - self.p0 + self.p1)
+        total = 1.0 - self.p0 + self.p1
+        # Folds that contradict each other with certainty leave 0 / 0, which says nothing.
+        return np.divide(self.p1, total, out=np.full_like(total, 0.5), where=total > 0)
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,14 @@ def venn_table(score: Array, positive: NDArray[np.bool_], weight: Array) -> Venn
     distinct, place = np.unique(score, return_inverse=True)
     mass = np.bincount(place, weight, len(distinct)).astype(np.float64, copy=False)
     hits = np.bincount(place, weight * positive, len(distinct)).astype(np.float64, copy=False)
+    if not 1e-12 < mass.sum() < 1e12:
+        raise InputError(
+            f"sample_weight sums to {mass.sum():g}: Venn-ABERS adds a row of weight 1, beside "
+            "which the rows must not vanish, nor it beside them; rescale the weights"
+        )
+    # Weights that vanish in the cumulated weight cannot move a slope, but would divide by zero.
+    present = mass > 1e-15 * (1.0 + mass.sum())
+    distinct, mass, hits = distinct[present], mass[present], hits[present]
     high = isotonic_with_positive(mass, hits)
     # A negative added is a positive added with labels and order turned round.
     misses = np.ascontiguousarray((mass - hits)[::-1])
@@ -194,6 +204,7 @@ def _interval(tables: list[VennTable], x: Array) -> ProbabilityInterval:
     negative, positive = np.zeros(len(x)), np.zeros(len(x))
     for table in tables:
         p0, p1 = table(x)
-        negative += np.log1p(-p0)
-        positive += np.log(p1)
+        with np.errstate(divide="ignore"):  # probabilities of 1 and 0 stay what they are
+            negative += np.log1p(-p0)
+            positive += np.log(p1)
     return ProbabilityInterval(-np.expm1(negative / len(tables)), np.exp(positive / len(tables)))

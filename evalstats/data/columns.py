@@ -126,19 +126,35 @@ class Columns:
         )
 
 
+def is_hashable(value: object) -> bool:
+    """Whether a value can be a label."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def dense_codes(values: Column) -> tuple[NDArray[np.int64], list[Hashable]]:
     """Codes 0..g-1 of `values` and the distinct values, sorted where they can be."""
+    if values.dtype == np.longdouble:
+        values = values.astype(np.float64)  # tables have no wider numbers
     try:
         labels, codes = np.unique(values, return_inverse=True)
-        return codes.astype(np.int64, copy=False).ravel(), labels.tolist()
-    except TypeError:
-        order: dict[Hashable, int] = {}
+        if values.dtype != object or all(map(is_hashable, labels)):
+            return codes.astype(np.int64, copy=False).ravel(), labels.tolist()
+    except (TypeError, ValueError):
+        pass
+    order: dict[Hashable, int] = {}
+    try:
         codes = np.fromiter(
             (order.setdefault(value, len(order)) for value in values.tolist()),
             dtype=np.int64,
             count=len(values),
         )
-        return codes, list(order)
+    except TypeError as error:
+        raise InputError(f"a column of labels or groups holds no single values: {error}") from error
+    return codes, list(order)
 
 
 def require_same_length(argument: str, column: Column, n: int, reference: str) -> None:

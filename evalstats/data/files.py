@@ -11,6 +11,8 @@ from evalstats.errors import InputError
 
 # Columns that look like integers for hundreds of rows and then hold a fraction are common.
 SCHEMA_ROWS = 10_000
+# What a damaged file raises, also when a lazy frame reads it later.
+BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 Source = str | PathLike[str]
 Reader = Callable[[Path], pl.LazyFrame]
@@ -65,21 +67,25 @@ def matching_files(source: Source) -> list[Path]:
     """
     name = fspath(source)
     path = Path(name)
-    if not path.exists() and has_magic(name):
+    try:
+        exists = path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot open {name!r}: {error}") from error
+    if not exists and has_magic(name):
         anchor = Path(path.anchor) if path.is_absolute() else Path()
         pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else name
         found = sorted(item for item in anchor.glob(pattern) if item.is_file())
         if not found:
             raise InputError(f"no file matches {name!r}: check the pattern")
         return found
-    if not path.exists():
+    if not exists:
         raise InputError(f"there is no file {name!r}: check the path")
     if path.is_dir():
         raise InputError(f"{name!r} is a directory: name one data file, or a pattern such as *.csv")
     return [path]
 
 
-def unreadable(path: Path, error: Exception) -> InputError:
+def unreadable(path: Path, error: BaseException) -> InputError:
     """Say in one line why a file cannot be read."""
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return InputError(f"cannot read {str(path)!r}: {reason[0]}")
@@ -92,7 +98,7 @@ def _scan_file(path: Path, readers: Mapping[str, Reader]) -> pl.LazyFrame:
     try:
         frame = scan(path)
         frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except BROKEN as error:
         raise unreadable(path, error) from error
     return frame
 

@@ -8,10 +8,14 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import polars as pl
+from narwhals.exceptions import NarwhalsError
 from numpy.typing import NDArray
 
-from evalstats.data.files import scan_table
+from evalstats.data.files import BROKEN, scan_table
 from evalstats.errors import InputError
+
+# What columns of types that numpy does not have raise when they are converted.
+UNREADABLE = (NarwhalsError, *BROKEN, TypeError, ValueError, NotImplementedError)
 
 
 class Frame:
@@ -30,18 +34,27 @@ class Frame:
     def __init__(self, data: object, wanted: Iterable[object]) -> None:
         if isinstance(data, str | PathLike):
             data = scan_table(data)
-        native = nw.from_native(data, pass_through=True)
+        try:
+            native = nw.from_native(data, pass_through=True)
+        except NarwhalsError as error:
+            raise InputError(f"data cannot be read as a frame: {_one_line(error)}") from error
         if not isinstance(native, nw.DataFrame | nw.LazyFrame):
             if not hasattr(data, "__arrow_c_stream__"):
                 raise InputError(
                     f"data is a {type(data).__name__}, which is no data frame: pass a polars, "
                     "pandas or pyarrow frame or a file name, or leave data= out and pass arrays"
                 )
-            native = nw.from_native(pl.DataFrame(data))
+            try:
+                native = nw.from_native(pl.DataFrame(data))
+            except (*BROKEN, TypeError, ValueError) as error:
+                raise InputError(f"data cannot be read as a frame: {_one_line(error)}") from error
         self.names: list[str] = list(native.collect_schema().names())
         if isinstance(native, nw.LazyFrame):
             names = [name for name in dict.fromkeys(_flatten(wanted)) if name in self.names]
-            native = native.select(names).collect()
+            try:
+                native = native.select(names).collect()
+            except (NarwhalsError, *BROKEN) as error:
+                raise InputError(f"data cannot be read: {_one_line(error)}") from error
         self._frame: nw.DataFrame[Any] = native
 
     def column(self, argument: str, name: object) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
@@ -57,7 +70,12 @@ class Frame:
             raise InputError(
                 f"{argument}: {self.names.count(name)} columns are called {name!r}: rename them"
             )
-        return series_to_numpy(self._frame.get_column(name))
+        try:
+            return series_to_numpy(self._frame.get_column(name))
+        except UNREADABLE as error:
+            raise InputError(
+                f"{argument}: column {name!r} cannot be read: {_one_line(error)}"
+            ) from error
 
 
 def unknown_column(name: str, names: Sequence[str]) -> str:
@@ -88,6 +106,10 @@ def series_to_numpy(series: "nw.Series[Any]") -> tuple[NDArray[Any], NDArray[np.
 def named_columns(wanted: Iterable[object]) -> list[str]:
     """Names in role arguments, each once."""
     return list(dict.fromkeys(_flatten(wanted)))
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _flatten(arguments: Iterable[object]) -> list[str]:

@@ -15,10 +15,12 @@ from evalstats.data.columns import (
     dense_codes,
     require_same_length,
 )
-from evalstats.data.frames import Frame, series_to_numpy
+from evalstats.data.frames import UNREADABLE, Frame, series_to_numpy
 from evalstats.errors import InputError, warn
 
 NanPolicy = Literal["raise", "omit"]
+# Squares and sums of weights are computed, which must neither overflow nor vanish.
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-30, 1e30
 Resolved = tuple[Column, NDArray[np.bool_] | None]
 
 
@@ -72,11 +74,30 @@ def collect_columns(
             models[role.name] = _resolve_models(role, argument, source)
         else:
             single[role.name] = _resolve(role.name, argument, source)
+    _require_flat(roles, single, models)
     for name in may_be_missing:
         models[name] = {model: _nan_for_null(item) for model, item in models[name].items()}
     return _assemble(
         roles, single, models, source, sample_weight, cluster, by, nan_policy, may_be_missing
     )
+
+
+def _require_flat(
+    roles: Sequence[Role], single: dict[str, Resolved], models: dict[str, dict[str, Resolved]]
+) -> None:
+    """Refuse nested columns of a frame where a role wants one value per row."""
+    for role in roles:
+        if role.kind == "records" or role.matrix:
+            continue
+        named = [(role.name, single[role.name])] if role.name in single else []
+        named += [
+            (f"{role.name}[{model!r}]", item) for model, item in models.get(role.name, {}).items()
+        ]
+        for label, (column, _) in named:
+            if not isinstance(column, Records) and column.ndim != 1:
+                raise InputError(
+                    f"{label} holds {column.shape[1:]} values in each row: pass one value per row"
+                )
 
 
 def _nan_for_null(item: Resolved) -> Resolved:
@@ -167,16 +188,42 @@ def to_array(argument: str, value: object) -> Resolved:
         return np.asarray(value), None
     series = _as_series(value)
     if series is not None:
-        return series_to_numpy(series)
+        try:
+            return series_to_numpy(series)
+        except UNREADABLE as error:
+            raise InputError(f"{argument} cannot be read as an array: {error}") from error
     if isinstance(value, Mapping) or (
         isinstance(value, Iterable) and not hasattr(value, "__len__")
     ):
         raise InputError(f"{argument} is a {type(value).__name__}: pass an array or a list")
     try:
         array = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise InputError(f"{argument} cannot be read as an array: {error}") from error
     return array, None
+
+
+def number_array(argument: str, value: object) -> NDArray[np.float64]:
+    """Any array-like of real numbers as float64; missing values become NaN.
+
+    Raises
+    ------
+    InputError
+        If it holds anything but real numbers.
+    """
+    array, missing = to_array(argument, value)
+    if array.dtype.kind not in "biuf":
+        try:
+            # Casting drops imaginary parts, and reads numbers out of text.
+            if array.dtype.kind != "O":
+                raise TypeError(f"it has dtype {array.dtype}")
+            array = array.astype(np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{argument} must hold real numbers: {error}") from error
+    numbers = array.astype(np.float64)
+    if missing is not None:
+        numbers[missing] = np.nan
+    return numbers
 
 
 def _as_series(value: object) -> "Any | None":
@@ -249,7 +296,7 @@ def _frame_columns(value: object) -> dict[str, Resolved] | None:
     native = nw.from_native(value, pass_through=True)
     if not isinstance(native, nw.DataFrame):
         return None
-    return {str(name): series_to_numpy(native.get_column(name)) for name in native.columns}
+    return {str(name): to_array(str(name), native.get_column(name)) for name in native.columns}
 
 
 def _resolve_model(role: Role, value: object, source: Frame | None, label: str) -> Resolved:
@@ -364,7 +411,15 @@ def _validated_weight(column: Column) -> NDArray[np.float64]:
         raise InputError(
             f"sample_weight is {weight[row]} in row {row}: weights must be finite and >= 0"
         )
-    if not bool((weight > 0).any()):
+    positive = weight > 0
+    extreme = positive & ((weight < SMALLEST_WEIGHT) | (weight > LARGEST_WEIGHT))
+    if bool(extreme.any()):
+        row = int(np.argmax(extreme))
+        raise InputError(
+            f"sample_weight is {weight[row]:g} in row {row}: positive weights must lie between "
+            f"{SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g}; rescale them, or set tiny ones to 0"
+        )
+    if not bool(positive.any()):
         raise InputError("sample_weight is 0 in every row: give at least one row a weight")
     return weight
 
@@ -397,6 +452,14 @@ def _with_groups(columns: Columns, groups: dict[str, Column]) -> Columns:
             rest, position = divmod(rest, len(labels))
             parts.append(labels[position])
         group_labels.append(tuple(reversed(parts)))
+    if columns.weight is not None:
+        empty = np.bincount(group.ravel(), columns.weight > 0) == 0
+        if bool(empty.any()):
+            label = group_labels[int(np.argmax(empty))]
+            raise InputError(
+                f"by: the group {label if len(label) > 1 else label[0]!r} has no row with a "
+                "positive sample_weight: leave its rows out"
+            )
     return replace(
         columns,
         group=group.astype(np.int64, copy=False).ravel(),

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from evalstats.data.columns import Column, dense_codes
 from evalstats.errors import InputError
 
+LARGEST_NUMBER = 1e70
+
 
 def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> NDArray[np.bool_]:
     """Turn labels into a mask of positives: bool, 0/1, or any two values with a `pos_label`.
@@ -42,6 +44,10 @@ def binary_labels(argument: str, column: Column, pos_label: Hashable | None) -> 
         if set(labels) <= {0, 1}:
             return np.ascontiguousarray(np.array([value == 1 for value in column.tolist()]))
         raise InputError(f"{argument} has the labels {shown}: say which is positive by pos_label=")
+    try:
+        hash(pos_label)
+    except TypeError:
+        raise InputError(f"pos_label={pos_label!r}: expected a single value") from None
     if pos_label not in labels:
         raise InputError(f"pos_label={pos_label!r} does not occur in {argument} (labels: {shown})")
     return np.array([value == pos_label for value in column.tolist()], dtype=bool)
@@ -79,8 +85,10 @@ def finite_scores(argument: str, column: Column) -> Column:
     _refuse_complex(argument, column)
     if column.dtype.kind == "O":
         try:
+            if any(isinstance(value, complex | np.complexfloating) for value in column.ravel()):
+                raise TypeError("complex numbers")
             column = column.astype(np.float64)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(
                 f"{argument} has dtype object with values that are no numbers: convert it first"
             ) from error
@@ -99,6 +107,27 @@ def finite_scores(argument: str, column: Column) -> Column:
     elif column.dtype == np.longdouble and np.dtype(np.longdouble) != np.dtype(np.float64):
         column = column.astype(np.float64)
     return np.ascontiguousarray(column)
+
+
+def computable(argument: str, column: Column) -> Column:
+    """Finite numbers whose squares and sums are finite as well, for statistics of distances.
+
+    Raises
+    ------
+    InputError
+        If a number is beyond 1e70 in size.
+    """
+    column = finite_scores(argument, column)
+    if column.dtype.kind == "f" and column.size:
+        size = max(abs(float(column.min())), abs(float(column.max())))
+        if size > LARGEST_NUMBER:
+            where = np.abs(column) == column.dtype.type(size)
+            row = int(np.argmax(where if where.ndim == 1 else where.any(axis=1)))
+            raise InputError(
+                f"{argument} is of size {size:g} in row {row}: numbers beyond {LARGEST_NUMBER:g} "
+                "have no finite squares; rescale the column"
+            )
+    return column
 
 
 def _zero_or_one(column: Column) -> bool:

@@ -371,6 +371,8 @@ class AveragePrecision(DetectionEstimator):
         if self.metrics is None:
             return numbers
         wanted = [self.metrics] if isinstance(self.metrics, str) else list(self.metrics)
+        if not wanted:
+            raise InputError("metrics is empty: name at least one, or pass None for all")
         for name in wanted:
             if name not in numbers:
                 raise InputError(f"metrics has {name!r}: choose among {', '.join(numbers)}")

@@ -166,7 +166,7 @@ class DetectionEstimator(Estimator):
             if getattr(self, name) not in allowed:
                 options = " or ".join(map(repr, allowed))
                 raise InputError(f"{name}={getattr(self, name)!r}: choose {options}")
-        if int(self.class_budget) != self.class_budget or self.class_budget < 1:
+        if self.class_budget < 1:
             raise InputError(f"class_budget={self.class_budget!r}: pass a positive integer")
         thresholds = np.asarray(self._thresholds)
         ordered = bool((np.diff(thresholds) > 0).all())

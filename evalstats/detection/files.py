@@ -1,7 +1,5 @@
 """COCO and LVIS files, mappings, frames and arrays into structures of arrays."""
 
-import gzip
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evalstats.detection.masks import Masks, masks_from_segmentations, masks_from_text
+from evalstats.data.archives import parse_json, read_content
+from evalstats.detection.masks import Masks, mask_sizes, masks_from_segmentations, masks_from_text
 from evalstats.detection.records import (
     FREQUENCIES,
     Array,
@@ -21,6 +20,7 @@ from evalstats.detection.records import (
     Ragged,
 )
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 BoxFormat = Literal["xywh", "xyxy"]
 CORNERS = {"xywh": ("x", "y", "w", "h"), "xyxy": ("x1", "y1", "x2", "y2")}
@@ -41,6 +41,7 @@ RESULT_SCHEMA: dict[str, Any] = {
 }
 
 
+@typed_options
 def read_ground_truth(
     source: object, *, box_format: BoxFormat = "xywh", iou_type: str = "bbox"
 ) -> GroundTruth:
@@ -142,6 +143,7 @@ def read_ground_truth(
     )
 
 
+@typed_options
 def read_detections(
     source: object, *, box_format: BoxFormat = "xywh", label: str = "detections"
 ) -> Detections:
@@ -219,18 +221,10 @@ def _document(source: object) -> Mapping[str, Any]:
     if isinstance(source, Mapping):
         return source
     if isinstance(source, str | Path):
-        document = json.loads(_content(source))
+        document = parse_json(read_content(source), source)
         if isinstance(document, dict):
             return document
     raise InputError("ground_truth must be a json file or a mapping with images and annotations")
-
-
-def _content(path: str | Path) -> bytes:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
 
 
 def _results(source: object, label: str) -> object:
@@ -240,9 +234,9 @@ def _results(source: object, label: str) -> object:
     if reader is not None:
         try:
             return getattr(pl, reader)(Path(source))
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise InputError(f"{label}: {source} cannot be read: {error}") from error
-    content = _content(source)
+    content = read_content(source)
     if not content.lstrip()[:1] == b"[":
         raise InputError(f"{label}: {source} is no list of results: pass COCO result json")
     return _parse_results(content, label)
@@ -254,15 +248,12 @@ def _parse_results(content: bytes, label: str) -> object:
     names += [name for name in ("bbox", "segmentation") if f'"{name}"'.encode() in head]
     try:
         frame = pl.read_json(content, schema={name: RESULT_SCHEMA[name] for name in names})
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         frame = None
     if frame is not None and not any(frame[name].null_count() for name in names):
         return frame
     # Uncompressed RLE, polygons, NaN or missing keys: the general parser finds the row.
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{label} is no valid json: {error}") from error
+    return parse_json(content, label)
 
 
 class _Table:
@@ -273,9 +264,14 @@ class _Table:
         self.records: Sequence[Mapping[str, Any]] | None = None
         self.frame: Any = None
         if isinstance(source, Mapping):
-            self.columns: Mapping[str, Any] = source
-            self.length = len(next(iter(source.values()))) if source else 0
+            self.columns: Mapping[str, Any] = {
+                name: _listed_column(label, name, column) for name, column in source.items()
+            }
+            self.length = len(next(iter(self.columns.values()))) if source else 0
         elif isinstance(source, Sequence) and not isinstance(source, str):
+            for row, record in enumerate(source):
+                if not isinstance(record, Mapping):
+                    raise InputError(f"{label} row {row} is no record with named values")
             self.records = source
             self.length = len(source)
         else:
@@ -337,13 +333,16 @@ class _Table:
             values = values.to_numpy() if hasattr(values, "to_numpy") else values
         try:
             numbers = np.asarray(values)
+            if numbers.dtype.kind == "c":
+                raise TypeError("they are complex")
             if dtype is np.int64 and numbers.dtype.kind == "f":
-                whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
+                numbers = numbers.astype(np.float64)  # float16 cannot be compared with 2^63
+                whole = (np.abs(numbers) < 2.0**63) & (numbers == np.floor(numbers))
                 if not bool(whole.all()):
                     row = int(np.argmin(whole))
                     raise InputError(f"{self.label} has {name} {numbers[row]} in row {row}")
             return np.ascontiguousarray(numbers.astype(dtype)).reshape(self.length)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.label}: {name} cannot be read as numbers: {error}") from error
@@ -386,34 +385,53 @@ def _box_column(table: _Table, label: str) -> Array:
         if isinstance(series.dtype, pl.List | pl.Array):
             lengths = series.list.len() if isinstance(series.dtype, pl.List) else None
             if lengths is None or bool((lengths == 4).all()):
-                flat = series.explode().cast(pl.Float64).to_numpy()
+                try:
+                    flat = series.explode().cast(pl.Float64).to_numpy()
+                except pl.exceptions.PolarsError as error:
+                    raise InputError(f"{label} has a bbox that is no numbers: {error}") from error
                 return np.ascontiguousarray(flat.reshape(len(series), 4))
             row = int((lengths != 4).arg_max() or 0)
             raise InputError(f"{label} has a bbox of {lengths[row]} numbers in row {row}")
     try:
-        box = np.array(values, dtype=np.float64)
+        numbers = np.array(values)
+        if numbers.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        box = numbers.astype(np.float64)
         return box.reshape(len(table), 4)
     except (TypeError, ValueError) as error:
-        row = next((i for i, item in enumerate(values) if np.shape(item) != (4,)), 0)
+        row = next((i for i, item in enumerate(values) if not _is_box(item)), 0)
         raise InputError(f"{label} has no box of four numbers in row {row}") from error
+
+
+def _is_box(item: object) -> bool:
+    return isinstance(item, Sequence | np.ndarray) and len(item) == 4
+
+
+def _listed_column(label: str, name: object, column: Any) -> Any:
+    """A column of a mapping, which must have a length."""
+    if isinstance(column, str | bytes | Mapping) or not hasattr(column, "__len__"):
+        raise InputError(f"{label}: {name} is a {type(column).__name__}: pass one value per row")
+    if isinstance(column, np.ndarray) and column.ndim == 0:
+        raise InputError(f"{label}: {name} is a single value: pass one value per row")
+    return column
 
 
 def _result_masks(table: _Table, label: str) -> Masks | None:
     if table.has("rle_counts"):
-        size = np.array([list(item) for item in table.values("rle_size")], dtype=np.int64)
+        size = mask_sizes(list(table.values("rle_size")), label)
         return masks_from_text(list(table.values("rle_counts")), size, label)
     if not table.has("segmentation"):
         return None
     values = table.values("segmentation")
     if table.frame is not None and hasattr(values, "to_polars"):
         series = values.to_polars()
-        size = series.struct.field("size").explode().to_numpy().reshape(-1, 2)
+        size = mask_sizes(series.struct.field("size").to_list(), label)
         return masks_from_text(series.struct.field("counts").to_list(), size, label)
     values = list(values)
     for row, item in enumerate(values):
         if not isinstance(item, Mapping):
             raise InputError(f"{label} has no RLE mask in row {row}: encode masks as RLE")
-    size = np.array([item["size"] for item in values], dtype=np.int64).reshape(-1, 2)
+    size = mask_sizes([item.get("size") for item in values], label)
     return masks_from_segmentations([dict(item) for item in values], size, label)
 
 
@@ -443,14 +461,23 @@ def _federated(
     keys = ("neg_category_ids", "not_exhaustive_category_ids")
     if not any(images.anywhere(key) for key in keys):
         return None, None
-    negative, incomplete = (_listed(images.values(key), order, categories) for key in keys)
+    lists = [list(images.values(key)) for key in keys]
+    for key, column in zip(keys, lists, strict=True):
+        for row, item in enumerate(column):
+            listed = isinstance(item, Sequence | np.ndarray | pl.Series) and not isinstance(
+                item, str
+            )
+            if not listed or not all(isinstance(number, int | np.integer) for number in item):
+                raise InputError(f"ground_truth images row {row}: {key} is no list of integers")
+    negative, incomplete = (_listed(column, order, categories) for column in lists)
     return negative, incomplete
 
 
 def _listed(lists: Sequence[Sequence[int]], order: Codes, categories: Categories) -> Ragged:
     chosen = [lists[row] for row in order.tolist()]
     offsets = np.concatenate([[0], np.cumsum([len(item) for item in chosen])]).astype(np.int64)
-    flat = np.array([number for item in chosen for number in item], dtype=np.int64)
+    numbers = [int(number) for item in chosen for number in item]
+    flat = np.array([n if abs(n) < 2**63 else -1 for n in numbers], dtype=np.int64)
     position = categories.positions(flat)
     kept = position >= 0
     ends = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)

@@ -12,6 +12,9 @@ from evalstats.errors import InputError
 Codes = NDArray[np.int64]
 Array = NDArray[np.float64]
 
+# Run lengths are 32-bit numbers, here and in pycocotools.
+MAX_PIXELS = 2**32
+
 
 @dataclass(frozen=True)
 class Masks:
@@ -59,11 +62,25 @@ class Masks:
         return replace(self, runs=self.runs[rows], start=stop - lengths, stop=stop)
 
 
+def mask_sizes(sizes: Sequence[Any], label: str) -> Codes:
+    """Heights and widths of run-length encoded masks, of which the runs must know the area."""
+    for row, item in enumerate(sizes):
+        sides = item if isinstance(item, Sequence) and not isinstance(item, str) else ()
+        if len(sides) != 2 or not all(isinstance(side, int) and side >= 0 for side in sides):
+            raise InputError(f"{label} row {row}: RLE size {item!r}: give [height, width]")
+        if sides[0] * sides[1] >= MAX_PIXELS:
+            raise InputError(f"{label} row {row}: RLE size {item!r} has more than 2^32 pixels")
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+
 def masks_from_text(counts: Sequence[str | bytes], size: Codes, label: str) -> Masks:
     """Masks from COCO's compressed text, by compiled decoding. O(bytes)."""
     from evalstats.detection.mask_kernels import count_runs, decode_runs
 
-    encoded = [item.encode() if isinstance(item, str) else item for item in counts]
+    for row, item in enumerate(counts):
+        if not isinstance(item, str | bytes):
+            raise InputError(f"{label} has no RLE text in row {row}, but {item!r}")
+    encoded = [item.encode(errors="replace") if isinstance(item, str) else item for item in counts]
     text_offsets = np.concatenate([[0], np.cumsum([len(item) for item in encoded])])
     text_offsets = text_offsets.astype(np.int64)
     text = np.frombuffer(b"".join(encoded), dtype=np.uint8).copy()
@@ -119,7 +136,9 @@ def masks_from_segmentations(segmentations: Sequence[Any], size: Codes, label: s
     for row, item in enumerate(segmentations):
         height, width = (int(side) for side in size[row])
         if isinstance(item, dict):
-            if [int(side) for side in item["size"]] != [height, width]:
+            if "size" not in item or "counts" not in item:
+                raise InputError(f"{label} row {row}: an RLE mask has 'size' and 'counts'")
+            if list(mask_sizes([item["size"]], f"{label} mask")[0]) != [height, width]:
                 raise InputError(
                     f"{label} row {row}: RLE size {list(item['size'])} differs from the image's "
                     f"{[height, width]}: encode the mask at the size of the image"
@@ -127,13 +146,41 @@ def masks_from_segmentations(segmentations: Sequence[Any], size: Codes, label: s
             if isinstance(item["counts"], str | bytes):
                 texts.append(item["counts"])
             else:
+                _require_runs(item["counts"], height * width, f"{label} row {row}")
                 texts.append(_pycocotools().frPyObjects(item, height, width)["counts"])
         elif isinstance(item, list) and item:
+            _require_polygons(item, height * width, f"{label} row {row}")
             coco = _pycocotools()
             texts.append(coco.merge(coco.frPyObjects(item, height, width))["counts"])
         else:
             raise InputError(f"{label} row {row} has no segmentation: iou_type='segm' needs masks")
     return masks_from_text(texts, size, label)
+
+
+def _require_runs(counts: object, pixels: int, place: str) -> None:
+    """Refuse run lengths that do not fill the image exactly, before anything is allocated."""
+    whole = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
+    if not whole:
+        raise InputError(f"{place}: the counts of an RLE mask are text or a list of integers >= 0")
+    if sum(counts) != pixels:  # type: ignore[call-overload]
+        raise InputError(
+            f"{place}: the runs cover {sum(counts)} pixels, "  # type: ignore[call-overload]
+            f"but the image has {pixels}: encode the mask of the whole image"
+        )
+
+
+def _require_polygons(polygons: list[Any], pixels: int, place: str) -> None:
+    if not 0 < pixels < MAX_PIXELS:
+        raise InputError(
+            f"{place}: a polygon needs the size of its image, with fewer than 2^32 pixels"
+        )
+    for polygon in polygons:
+        numbers = polygon if isinstance(polygon, list) else []
+        plain = all(isinstance(x, int | float) and abs(x) < MAX_PIXELS for x in numbers)
+        if len(numbers) < 6 or len(numbers) % 2 or not plain:
+            raise InputError(
+                f"{place}: a polygon is a list of at least three pairs of finite coordinates"
+            )
 
 
 def _pycocotools() -> Any:

@@ -13,6 +13,7 @@ from evalstats.inference.intervals import bias_corrected_interval, critical_valu
 from evalstats.inference.methods import Bootstrap, random_key
 from evalstats.inference.resampling import draw_weights, parallel_map
 from evalstats.inference.units import Units
+from evalstats.options import require_count
 
 FEW = 5
 
@@ -21,7 +22,8 @@ def weight_draws(columns: Columns, n_resamples: int, rng: int) -> list[Array]:
     """Image weights of each replicate: clusters and sample weights are respected."""
     n_units = columns.n if columns.cluster is None else int(columns.cluster.max()) + 1
     units = Units(columns.n, n_units, columns.cluster, columns.weight)
-    method = Bootstrap(n_resamples=max(n_resamples, 1), rng=rng)
+    require_count("n_resamples", n_resamples, minimum=0)
+    method = Bootstrap(n_resamples=max(n_resamples, 2), rng=rng)
     key = random_key(rng)
     draws = []
     for replicate in range(n_resamples):

@@ -14,6 +14,7 @@ from evalstats.detection.matching import Matches, descending
 from evalstats.detection.records import Array
 from evalstats.inference.methods import random_key
 from evalstats.inference.resampling import parallel_map
+from evalstats.options import require_count
 
 
 def swap_table(
@@ -29,6 +30,7 @@ def swap_table(
     base = np.ones(columns.n) if columns.weight is None else columns.weight
     unit = np.arange(columns.n) if columns.cluster is None else columns.cluster
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(random_key(rng))))
+    require_count("n_resamples", n_resamples)
     swaps = generator.random((n_resamples, int(unit.max()) + 1)) < 0.5
     rows = []
     for first, second in combinations(models, 2):

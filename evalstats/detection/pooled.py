@@ -236,6 +236,8 @@ class PooledAveragePrecision(DetectionEstimator):
         if self.metrics is None:
             return known
         wanted = (self.metrics,) if isinstance(self.metrics, str) else tuple(self.metrics)
+        if not wanted:
+            raise InputError("metrics is empty: name at least one, or pass None for all")
         for name in wanted:
             if name not in known:
                 raise InputError(f"metrics has {name!r}: choose among {', '.join(known)}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from evalstats.detection.matching import DEFAULT_SETTINGS, MatchSettings, match_detections
 from evalstats.detection.records import Array, Codes, Detections, GroundTruth, aligned
 from evalstats.errors import InputError
+from evalstats.options import require_count, typed_options
 from evalstats.recalibration.maps import (
     fit_beta,
     fit_histogram,
@@ -25,6 +26,7 @@ Fitted = Callable[[Array], Array]
 ZERO = 0.0
 
 
+@typed_options
 def calibrate_scores(
     ground_truth: GroundTruth,
     detections: Detections,
@@ -244,8 +246,9 @@ def _require_options(
     ):
         if value not in get_args(kind):
             raise InputError(f"{name}={value!r}: choose one of {', '.join(get_args(kind))}")
-    if n_folds < 2 or shrinkage < 0:
-        raise InputError(f"n_folds={n_folds!r}, shrinkage={shrinkage!r}: at least 2 and 0")
+    require_count("n_folds", n_folds, minimum=2)
+    if not 0 <= shrinkage < np.inf:
+        raise InputError(f"shrinkage={shrinkage!r}: give a finite number >= 0")
     outside = (detections.score < 0) | (detections.score > 1)
     if bool(outside.any()):
         position = int(np.argmax(outside))

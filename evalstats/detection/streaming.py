@@ -11,6 +11,7 @@ from evalstats.detection.masks import Masks, joined_masks
 from evalstats.detection.matching import sorted_by
 from evalstats.detection.records import Categories, Codes, Detections, GroundTruth, aligned
 from evalstats.errors import InputError
+from evalstats.options import require_count
 
 Part = TypeVar("Part", GroundTruth, Detections)
 
@@ -63,6 +64,9 @@ class DetectionStream:
     _category: Codes = field(default_factory=lambda: np.empty(0, np.int64))
     _parts: list[tuple[GroundTruth, Detections]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        require_count("class_budget", self.class_budget, maximum=2**31)
+
     def count(self, detections: Detections) -> None:
         """Phase one: take the scores of a part into account.
 
@@ -89,6 +93,8 @@ class DetectionStream:
         detections : Detections
             Their detections.
         """
+        if not len(self.categories.ids):
+            raise InputError("categories are empty: the ground truth lists none")
         detections = aligned(detections, ground_truth, "detections")
         category = self.categories.positions(detections.category_id)
         last_score, last_row = self.budget_thresholds()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evalstats.discontinuity.r3d import consecutive_ranges, gini
 from evalstats.errors import InputError
 from evalstats.inference.methods import random_key
+from evalstats.options import require_count
 from evalstats.results.estimate import Estimate
 from evalstats.results.ranges import require_level
 
@@ -206,8 +207,7 @@ def gaussian_multipliers(
     rdd: "FittedDiscontinuity", n_resamples: int, rng: int, conditions: Mapping[str, object]
 ) -> MultiplierBootstrap:
     """Draws under Gaussian multipliers, which are exactly N(0, covariance). O(Q^3 + B Q^2)."""
-    if isinstance(n_resamples, bool) or int(n_resamples) != n_resamples or n_resamples < 1:
-        raise InputError(f"n_resamples must be a positive integer, not {n_resamples!r}")
+    require_count("n_resamples", n_resamples)
     curve = _one_curve(rdd.estimate_, conditions)
     if not bool(np.isfinite(curve.covariance).all()):
         raise InputError("the estimate has no covariance: fit with Analytic() or Bootstrap()")

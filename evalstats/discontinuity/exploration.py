@@ -9,11 +9,13 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns
+from evalstats.data.intake import number_array
 from evalstats.discontinuity.design import Design
 from evalstats.discontinuity.fitted import FittedDiscontinuity
 from evalstats.discontinuity.localfit import LocalFit
 from evalstats.discontinuity.sides import KERNEL_CODES
 from evalstats.errors import InputError
+from evalstats.options import require_count
 
 Array = NDArray[np.float64]
 DRAWN_QUANTILES = (0.1, 0.5, 0.9)
@@ -47,8 +49,7 @@ class Exploration(FittedDiscontinuity):
         InputError
             If `n_bins` is no positive integer, or the fit has groups.
         """
-        if isinstance(n_bins, bool) or int(n_bins) != n_bins or n_bins < 1:
-            raise InputError(f"n_bins={n_bins!r}: it must be a positive integer")
+        require_count("n_bins", n_bins)
         columns, design = self._one_design("binned_quantiles")
         rows: list[dict[str, Any]] = []
         for model, outcome in columns.models["outcome"].items():
@@ -104,7 +105,8 @@ class Exploration(FittedDiscontinuity):
         _, design = self._one_design("fitted_curves")
         critical = float(stats.norm.ppf(0.5 + self.level / 2))
         levels = design.grid.levels
-        wanted = np.atleast_1d(np.asarray(quantiles, dtype=float))
+        wanted = np.atleast_1d(number_array("quantiles", quantiles))
+        require_count("n_points", n_points)
         chosen = sorted({int(np.abs(levels - level).argmin()) for level in wanted})
         rows: list[dict[str, Any]] = []
         for model, fit in design.outcomes.items():
@@ -143,7 +145,7 @@ class Exploration(FittedDiscontinuity):
         columns, design = self._one_design("bandwidth_path")
         mean = float(np.mean([fit.h.mean() for fit in design.outcomes.values()]))
         given = mean * np.array(PATH) if bandwidths is None else bandwidths
-        steps = np.unique(np.atleast_1d(np.asarray(given, dtype=float)))
+        steps = np.unique(np.atleast_1d(number_array("bandwidths", given)))
         if not bool((np.isfinite(steps) & (steps > 0)).all()):
             raise InputError("bandwidths has a value that is not > 0")
         frames = []
@@ -174,7 +176,9 @@ class Exploration(FittedDiscontinuity):
         """
         columns, _ = self._one_design("placebo_cutoffs")
         frames = []
-        for cutoff in np.atleast_1d(np.asarray(cutoffs, dtype=float)).tolist():
+        for cutoff in np.atleast_1d(number_array("cutoffs", cutoffs)).ravel().tolist():
+            if not np.isfinite(cutoff):
+                raise InputError(f"cutoffs has {cutoff}: pass finite numbers")
             if cutoff == self.cutoff:
                 raise InputError(f"cutoffs has the true cutoff {cutoff:g}: leave it out")
             x = columns.single["running"]

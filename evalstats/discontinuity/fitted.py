@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from evalstats.data.intake import number_array
 from evalstats.discontinuity import bands, functionals, weak_first_stage
 from evalstats.discontinuity.checks import diagnostics_frame
 from evalstats.discontinuity.design import Settings
@@ -130,7 +131,9 @@ class FittedDiscontinuity(Estimator):
             With ``band``, ``critical_value`` and ``tests``.
         """
         if multipliers is not None:
-            return bands.given_multipliers(self, np.asarray(multipliers, dtype=float), conditions)
+            return bands.given_multipliers(
+                self, number_array("multipliers", multipliers), conditions
+            )
         return bands.gaussian_multipliers(self, n_resamples, rng, conditions)
 
     def uniform_band(

@@ -273,8 +273,9 @@ def coefficient_variance(
             residual = columns[q, unit] - fitted_value(coefficients, q, x[unit] / h[q])
             total += share[unit] * residual * residual
         scale = h[q] ** power
-        value[q] = coefficients[power, q] / scale
-        variance[q] = total / (scale * scale)
+        if scale > 0.0:
+            value[q] = coefficients[power, q] / scale
+            variance[q] = total / scale / scale
     return value, variance
 
 

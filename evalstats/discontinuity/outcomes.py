@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Column, Columns, Records, dense_codes
-from evalstats.data.validation import finite_scores
+from evalstats.data.validation import computable
 from evalstats.discontinuity.quantile_kernels import draw_quantiles, weighted_draw_quantiles
 from evalstats.errors import InputError
 from evalstats.inference.resampling import parallel_map
@@ -66,7 +66,7 @@ class Draws(Records):
 def finite_or_nan(argument: str, values: Column) -> Array:
     """Draws as float64, where missing ones may be NaN but none is infinite."""
     if values.dtype.kind not in "biuf":
-        values = finite_scores(argument, values)
+        values = computable(argument, values)
     numbers = np.asarray(values, dtype=np.float64)
     if bool(np.isinf(numbers).any()):
         draw = int(np.argmax(np.isinf(numbers)))
@@ -138,7 +138,7 @@ def collapsed(
 
     def draws(model: str, column: Column) -> Any:
         label = outcome_label(columns, model)
-        numbers = np.asarray(finite_scores(label, column), dtype=np.float64)
+        numbers = np.asarray(computable(label, column), dtype=np.float64)
         return Draws(numbers if order is None else numbers[order], edges[:-1], edges[1:])
 
     outcomes = {model: draws(model, item) for model, item in columns.models["outcome"].items()}
@@ -233,7 +233,7 @@ def _all_quantiles(
 
 def require_draw_weights(weights: Column, n: int) -> Array:
     """Non-negative, finite weights of the draws."""
-    numbers = np.asarray(finite_scores("draw_weight", weights), dtype=np.float64)
+    numbers = np.asarray(computable("draw_weight", weights), dtype=np.float64)
     if len(numbers) != n:
         raise InputError(f"draw_weight has {len(numbers)} values but outcome has {n} draws")
     if bool((numbers < 0).any()):

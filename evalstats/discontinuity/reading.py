@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Column, Columns
-from evalstats.data.validation import finite_scores
+from evalstats.data.validation import computable
 from evalstats.discontinuity.options import Grid, OutcomeForm
 from evalstats.discontinuity.outcomes import (
     Draws,
@@ -65,13 +65,13 @@ def unit_columns(
 
 def _with_finite_numbers(columns: Columns) -> Columns:
     single = {
-        name: np.asarray(finite_scores(name, column), dtype=np.float64)
+        name: np.asarray(computable(name, column), dtype=np.float64)
         if name in ("running", "treatment")
         else column
         for name, column in columns.single.items()
     }
     covariates = {
-        name: np.asarray(finite_scores(f"covariates[{name!r}]", column), dtype=np.float64)
+        name: np.asarray(computable(f"covariates[{name!r}]", column), dtype=np.float64)
         for name, column in columns.models.get("covariates", {}).items()
     }
     models = {"covariates": covariates} if covariates else {}
@@ -105,7 +105,7 @@ def _reduced(
                 warn("rows-dropped", f"{missing} missing draws of {label} were left out")
             outcomes[model], sizes = rows, np.minimum(sizes, own)
         else:
-            numbers = np.asarray(finite_scores(label, column), dtype=np.float64)
+            numbers = np.asarray(computable(label, column), dtype=np.float64)
             outcomes[model] = np.repeat(numbers[:, np.newaxis], len(grid.levels), axis=1)
             sizes = np.ones(columns.n, dtype=np.int64)
     single = {name: column for name, column in columns.single.items() if name != "draw_weight"}
@@ -130,7 +130,7 @@ def _given_quantiles(columns: Columns, grid: Grid) -> Columns:
     """Rows that are quantile functions on the grid already, in the user's order of it."""
     outcomes = columns.models["outcome"]
     if all(isinstance(column, np.ndarray) for column in outcomes.values()):
-        stacked = [finite_scores(f"outcome[{m!r}]", column) for m, column in outcomes.items()]
+        stacked = [computable(f"outcome[{m!r}]", column) for m, column in outcomes.items()]
         outcomes = {"outcome": np.column_stack(stacked)}
         sizes = len(stacked)
     else:

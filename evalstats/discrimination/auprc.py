@@ -33,6 +33,7 @@ from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, InferenceOption
 from evalstats.inference.scales import ScaleName
 from evalstats.kernels.classes import ranked_average_precision, unweighted_average_precision
+from evalstats.options import typed_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -290,6 +291,7 @@ class AUPRC(MergeableRanking):
         return chance_average_precision(len(positive), int(positive.sum()))
 
 
+@typed_options
 def auprc(
     y_true: ArrayLike,
     y_score: ArrayLike,

@@ -20,6 +20,7 @@ from evalstats.errors import InputError
 from evalstats.inference.methods import Bootstrap, Inference, InferenceOption
 from evalstats.inference.scales import ScaleName
 from evalstats.kernels.classes import ranked_auroc, unweighted_auroc
+from evalstats.options import typed_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -195,6 +196,7 @@ class AUROC(MergeableRanking):
         return f"DeLong's method ({self.interval} interval)"
 
 
+@typed_options
 def auroc(
     y_true: ArrayLike,
     y_score: ArrayLike,

@@ -24,7 +24,8 @@ def swap_gain(
     """
     won = 0.5 * (w * (q1 + q2) + v * (p1 + p2))
     P1 = P + p1 + w
-    B1 = P + N + p1 + q1 + w - v
+    # In this order nothing is lost where the negative outweighs all others.
+    B1 = P + N + p1 + (q1 - v) + w
     precision = 0.0
     if w > 0.0:
         B2 = P + N + p1 + q1 + p2 + q2

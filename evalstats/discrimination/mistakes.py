@@ -22,7 +22,8 @@ from evalstats.discrimination.mistake_kernels import (
 from evalstats.discrimination.ranked import Component
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis, Estimator
-from evalstats.inference.methods import Bootstrap, Inference, InferenceOption
+from evalstats.inference.methods import Bootstrap, Inference, InferenceOption, seeded_generator
+from evalstats.options import require_count
 
 Array = NDArray[np.float64]
 MATRICES = ("AUROC loss", "AUPRC loss", "amplification")
@@ -285,6 +286,7 @@ class MistakeAnalysis(Estimator):
         FixTrajectory
             AUROC and AUPRC of all rows and of each group before and after every repair.
         """
+        require_count("n_steps", n_steps, minimum=0)
         columns = self._fitted_columns()
         models = columns.models["y_score"]
         name = next(iter(models)) if model is None else model
@@ -299,7 +301,7 @@ class MistakeAnalysis(Estimator):
             weight=columns.weight,
             group=group,
             n_groups=len(labels),
-            rng=np.random.default_rng(rng),
+            rng=seeded_generator(rng),
         )
 
     def plot(self, ax: Any = None, *, model: str | None = None, **options: Any) -> Any:

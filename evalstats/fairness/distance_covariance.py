@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import NanPolicy
-from evalstats.data.validation import finite_scores
+from evalstats.data.validation import computable
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.fairness.audit import Audit, Kind, audit_of, geometry_of_columns, rankings_of
@@ -370,7 +370,7 @@ class DistanceCovariance(CountedRowsEstimator):
     def _validate(self, columns: Columns) -> Columns:
         several = len(columns.models["prediction"]) > 1
         predictions = {
-            model: finite_scores(f"prediction[{model!r}]" if several else "prediction", column)
+            model: computable(f"prediction[{model!r}]" if several else "prediction", column)
             for model, column in columns.models["prediction"].items()
         }
         if self.estimator == "unbiased" and columns.weight is not None:

@@ -7,7 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import dense_codes
 from evalstats.data.intake import to_array
+from evalstats.data.validation import computable
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 Array = NDArray[np.float64]
 GRID = 1000
@@ -19,6 +21,7 @@ FLOOR = 1e-10
 _CHUNK = 200
 
 
+@typed_options
 def jensen_shannon_divergence(
     prediction: ArrayLike,
     group: ArrayLike,
@@ -75,10 +78,15 @@ def jensen_shannon_divergence(
     width = _bandwidth(values, bandwidth)
     if values.min() == values.max() or len(counts) == 1:
         return 0.0
-    mixed = _mixture_divergence(_densities(values, codes, len(counts), width), share)
+    with np.errstate(over="ignore"):
+        density = _densities(values, codes, len(counts), width)
+    if not bool((density.sum(axis=1) > 0).all()):
+        raise InputError(f"bandwidth={bandwidth!r} is too narrow for the range of the prediction")
+    mixed = _mixture_divergence(density, share)
     return mixed / _entropy(share) if normalise else mixed
 
 
+@typed_options
 def unfairness(prediction: ArrayLike, group: ArrayLike) -> float:
     """Variance between unweighted group means over the variance of the prediction (UF).
 
@@ -112,8 +120,9 @@ def unfairness(prediction: ArrayLike, group: ArrayLike) -> float:
         return float("nan")
     if values.min() == values.max():
         return 0.0
-    means = np.bincount(codes, values) / counts
-    return float(means.var(ddof=1) / values.var(ddof=1))
+    means, total = np.bincount(codes, values) / counts, values.var(ddof=1)
+    # Squares of subnormal differences vanish.
+    return float(means.var(ddof=1) / total) if total > 0 else 0.0
 
 
 def explained_variance(
@@ -160,6 +169,7 @@ def _grouped(prediction: object, group: object) -> tuple[Array, NDArray[np.int64
     finite = np.isfinite(values)
     if missing is not None or not bool(finite.all()):
         raise InputError(f"prediction is not finite in row {int(np.argmin(finite))}")
+    computable("prediction", values)
     if unlabelled is not None or (labels.dtype.kind == "f" and not bool(np.isfinite(labels).all())):
         raise InputError("group has missing values: remove these rows or name the group")
     return values, dense_codes(labels)[0]
@@ -168,6 +178,8 @@ def _grouped(prediction: object, group: object) -> tuple[Array, NDArray[np.int64
 def _bandwidth(values: Array, bandwidth: object) -> float:
     if bandwidth == "silverman":
         quartiles = np.quantile(values, [0.25, 0.75])
+        if len(values) < 2:
+            raise InputError("bandwidth='silverman' needs at least 2 rows of the prediction")
         spread = min(float(values.std(ddof=1)), float(np.diff(quartiles)[0]) / 1.349)
         return float(0.9 * (spread or float(values.std()) or 1.0) * len(values) ** -0.2)
     if (

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Column, dense_codes
+from evalstats.data.validation import computable
 from evalstats.errors import InputError
 from evalstats.fairness.geometry import CellGeometry, Geometry, LineGeometry, Ranking
 from evalstats.fairness.pair_geometry import all_pairs
@@ -155,6 +156,8 @@ def encode(
     if column.dtype.kind == "f" and not bool(np.isfinite(column).all()):
         row = int(np.argmin(np.isfinite(column)))
         raise InputError(f"{_label(name)} is infinite in row {row}: pass finite numbers")
+    if column.dtype.kind == "f":
+        computable(_label(name), column)
     given = (types.levels or {}).get(name)
     if given is not None:
         codes, levels = _ordered(name, column, list(given))

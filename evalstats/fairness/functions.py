@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import dense_codes
-from evalstats.data.intake import to_array
+from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, number_array, to_array
+from evalstats.data.validation import computable
 from evalstats.errors import InputError
 from evalstats.fairness.encoding import FEW_CELLS, MAX_PAIR_ROWS, PROBE, joint_codes
 from evalstats.fairness.geometry import (
@@ -19,11 +20,15 @@ from evalstats.fairness.geometry import (
 )
 from evalstats.fairness.kernels import merged_halves
 from evalstats.fairness.pair_geometry import JoinedPoints, all_pairs
+from evalstats.options import require_declared_types, typed_options
 
 Array = NDArray[np.float64]
 Version = Literal["unbiased", "biased"]
+# It is multiplied with itself once for each attribute.
+LARGEST_CONSTANT = 1e20
 
 
+@typed_options
 def distance_covariance_squared(
     x: ArrayLike,
     y: ArrayLike,
@@ -74,6 +79,7 @@ def distance_covariance_squared(
     return value
 
 
+@typed_options
 def distance_correlation_squared(
     x: ArrayLike,
     y: ArrayLike,
@@ -111,6 +117,7 @@ def distance_correlation_squared(
     return correlation(value, *variances)
 
 
+@typed_options
 def concatenated_distance_covariance_squared(
     prediction: ArrayLike, *attributes: ArrayLike, estimator: Version = "unbiased"
 ) -> float:
@@ -150,6 +157,7 @@ def concatenated_distance_covariance_squared(
     return _pair(blocks[0], np.hstack(blocks[1:]), weights, estimator)[0]
 
 
+@typed_options
 def joint_distance_covariance_squared(
     *variables: ArrayLike,
     c: float = 1.0,
@@ -209,6 +217,10 @@ def joint_distance_covariance_squared(
     if line is None:
         joined = _joined(blocks, c, scaled)
         value, among, _ = joined.value(weights, unbiased)
+        if not np.isfinite(value + among):
+            raise InputError(
+                "standardise='scale' divides by the spread of a variable that has none"
+            )
         return value + among
     others = [block for i, block in enumerate(blocks) if i != line]
     ranking = Ranking.of(blocks[line][:, 0])
@@ -221,7 +233,10 @@ def joint_distance_covariance_squared(
     if scaled:
         spread = float(parts.variance_prediction)
         dependence = dependence / np.sqrt(spread) if spread > 0 else np.nan
-    return dependence + float(parts.among_attributes)
+    value = dependence + float(parts.among_attributes)
+    if not np.isfinite(value):
+        raise InputError("standardise='scale' divides by the spread of a variable that has none")
+    return value
 
 
 def correlation(value: float, first: float, second: float) -> float:
@@ -233,8 +248,11 @@ def correlation(value: float, first: float, second: float) -> float:
 
 def require_constant(c: float) -> None:
     """Refuse a constant that is not positive and finite."""
-    if not (np.isfinite(c) and c > 0):
-        raise InputError(f"c={c!r}: the constant of JdCov must be positive")
+    require_declared_types(require_constant, {"c": c})
+    if not 0 < c <= LARGEST_CONSTANT:
+        raise InputError(
+            f"c={c!r}: the constant of JdCov must be positive, and at most {LARGEST_CONSTANT:g}"
+        )
 
 
 def require_version(estimator: str) -> None:
@@ -360,6 +378,7 @@ def _blocks(variables: Sequence[object], names: Sequence[str]) -> list[Array]:
         finite = np.isfinite(block).all(axis=1)
         if not bool(finite.all()):
             raise InputError(f"{name} is not finite in row {int(np.argmin(finite))}")
+        computable(name, block)
         if blocks and len(block) != len(blocks[0]):
             raise InputError(f"{name} has {len(block)} rows but {names[0]} has {len(blocks[0])}")
         blocks.append(block)
@@ -373,7 +392,7 @@ def _weights(sample_weight: object, n: int, estimator: str) -> Array:
     weights = np.ones(n)
     if sample_weight is not None:
         column, _ = to_array("sample_weight", sample_weight)
-        weights = np.array(column, dtype=np.float64)
+        weights = number_array("sample_weight", column)
         if weights.shape != (n,):
             raise InputError(f"sample_weight has shape {weights.shape}, expected ({n},)")
         bad = ~(np.isfinite(weights) & (weights >= 0))
@@ -382,6 +401,9 @@ def _weights(sample_weight: object, n: int, estimator: str) -> Array:
                 f"sample_weight is {weights[int(np.argmax(bad))]} in row {int(np.argmax(bad))}: "
                 "weights must be finite, at least 0, and not all 0"
             )
+        present = weights[weights > 0]
+        if present.min() < SMALLEST_WEIGHT or present.max() > LARGEST_WEIGHT:
+            raise InputError("sample_weight has positive weights that are too small or too large")
     if estimator == "unbiased":
         require_counts(weights)
         require_rows(float(weights.sum()))

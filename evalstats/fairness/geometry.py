@@ -146,6 +146,8 @@ def combine(
 
 def centring(sums: Array, grand: float, mass: float, unbiased: bool) -> tuple[Array, float]:
     """What is subtracted for a row and added for the whole when distances are centred."""
+    if mass <= (2.0 if unbiased else 0.0):
+        return np.full_like(sums, np.nan), float("nan")
     if unbiased:
         return sums / (mass - 2.0), grand / ((mass - 1.0) * (mass - 2.0))
     return sums / mass, grand / mass**2
@@ -245,6 +247,8 @@ class CellGeometry(Geometry):
         sums = product @ mass - (np.diag(product) if unbiased else 0.0)
         centre, grand = centring(sums, float(mass @ sums), total, unbiased)
         pairs = total * (total - 3.0) if unbiased else total**2
+        if pairs <= 0:
+            return np.full_like(product, np.nan), float("nan")
         return np.ascontiguousarray(product - centre[:, np.newaxis] - centre + grand), -1.0 / pairs
 
     def parts(self, ranking: Ranking, weights: Array, unbiased: bool) -> Parts:

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from evalstats.data.validation import computable
 from evalstats.errors import InputError, warn
 from evalstats.fairness.encoding import Encoding
 from evalstats.fairness.functions import require_constant
@@ -30,12 +31,19 @@ from evalstats.fairness.glm_objective import (
 )
 from evalstats.fairness.glm_optimiser import Descent, minimise_best, smooth_start
 from evalstats.inference.methods import RandomSource
+from evalstats.options import require_declared_types
 
 Array = NDArray[np.float64]
+LARGEST_STRENGTH = 1e50
+
 PenaltyKind = Literal["concatenated", "joint", "marginal"]
 
 # A gradient that stays this large at the optimum means that it lies on a kink.
 KINK = 1e-6
+
+
+class InputTypeError(InputError, TypeError):
+    """What scikit-learn's checks of estimators want for columns of text."""
 
 
 def _has_classes(model: "FairGLM") -> bool:
@@ -183,6 +191,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         return self._finish(objective, found)
 
     def _check_params(self) -> None:
+        require_declared_types(type(self).__init__, self.get_params())
         for name, allowed in (
             ("family", ("gaussian", "binomial", "poisson")),
             ("penalty", ("concatenated", "joint", "marginal")),
@@ -192,16 +201,27 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name}={getattr(self, name)!r}: choose one of {allowed}")
-        if not (np.isfinite(self.strength) and self.strength >= 0):
-            raise InputError(f"strength={self.strength!r}: the penalty needs a number >= 0")
+        if not 0 <= self.strength <= LARGEST_STRENGTH:
+            raise InputError(
+                f"strength={self.strength!r}: the penalty needs a number >= 0, and at most "
+                f"{LARGEST_STRENGTH:g}"
+            )
         require_constant(self.c)
 
     def _objective(
         self, X: ArrayLike, y: ArrayLike, protected: Any, exposure: Any, sample_weight: Any
     ) -> Objective:
-        features, outcome = validate_data(
-            self, X, y, dtype=np.float64, y_numeric=self.family != "binomial"
-        )
+        try:
+            features, outcome = validate_data(
+                self, X, y, dtype=np.float64, y_numeric=self.family != "binomial"
+            )
+        except TypeError as error:
+            raise InputTypeError(f"X or y cannot be used: {error}") from error
+        except ValueError as error:
+            raise InputError(f"X or y cannot be used: {error}") from error
+        features = computable("X", features)
+        if outcome.dtype.kind == "f":
+            outcome = computable("y", outcome)
         n = len(outcome)
         outcome, classes = outcome_of(outcome, self.family)
         if classes is not None:
@@ -275,8 +295,13 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
 
     def _link(self, X: ArrayLike) -> Array:
         check_is_fitted(self)
-        features = validate_data(self, X, dtype=np.float64, reset=False)
-        return np.asarray(features @ self.coef_ + self.intercept_)
+        try:
+            features = validate_data(self, X, dtype=np.float64, reset=False)
+        except TypeError as error:
+            raise InputTypeError(f"X cannot be used: {error}") from error
+        except ValueError as error:
+            raise InputError(f"X cannot be used: {error}") from error
+        return np.asarray(computable("X", features) @ self.coef_ + self.intercept_)
 
     def predict_mean(self, X: ArrayLike, exposure: ArrayLike | None = None) -> Array:
         """Expected outcome: a mean, a probability, or a rate times `exposure`.

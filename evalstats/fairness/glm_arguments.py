@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Role
-from evalstats.data.intake import collect_columns, to_array
+from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, collect_columns, number_array
 from evalstats.errors import InputError, warn
 from evalstats.fairness.encoding import Attribute, Types, encode, geometry_of
 from evalstats.fairness.functions import require_counts, require_rows
@@ -37,7 +37,7 @@ def outcome_of(y: NDArray[Any], family: Family) -> tuple[Array, NDArray[Any] | N
         if numeric:
             return np.asarray(y, dtype=np.float64), classes
         return np.asarray(y == classes[1], dtype=np.float64), classes
-    outcome = np.asarray(y, dtype=np.float64)
+    outcome = number_array("y", y)
     if family == "poisson" and bool((outcome < 0).any()):
         row = int(np.argmax(outcome < 0))
         raise InputError(f"y is {outcome[row]} in row {row}: Poisson counts are >= 0")
@@ -73,7 +73,11 @@ def penalty_of(
         require_counts(weights)
         require_rows(float(weights.sum()))
     given = columns.models["protected"]
-    types = Types(model.nominal or (), model.ordinal or (), model.continuous or (), model.levels)
+    nominal, ordinal, continuous = (
+        [] if names is None else list(names)
+        for names in (model.nominal, model.ordinal, model.continuous)
+    )
+    types = Types(nominal, ordinal, continuous, model.levels)
     types.check(list(given))
     encoded = [
         encode(name, column, types, model.encoding, weights) for name, column in given.items()
@@ -102,7 +106,7 @@ def positive_column(name: str, values: Any, n: int, *, zero: bool) -> Array:
     """A column of finite numbers, ones by default; `zero` says whether 0 is allowed."""
     if values is None:
         return np.ones(n)
-    column = np.asarray(to_array(name, values)[0], dtype=np.float64)
+    column = number_array(name, values)
     if column.shape != (n,):
         raise InputError(f"{name} has shape {column.shape}, expected ({n},)")
     bad = ~(np.isfinite(column) & ((column >= 0) if zero else (column > 0)))
@@ -110,6 +114,11 @@ def positive_column(name: str, values: Any, n: int, *, zero: bool) -> Array:
         row = int(np.argmax(bad))
         limit = ">= 0" if zero else "> 0"
         raise InputError(f"{name} is {column[row]} in row {row}: it must be finite and {limit}")
+    present = column[column > 0]
+    if len(present) and (present.min() < SMALLEST_WEIGHT or present.max() > LARGEST_WEIGHT):
+        raise InputError(
+            f"{name} must be 0 or between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g}: rescale it"
+        )
     if not column.any():
         raise InputError(f"{name} is zero in every row: no row has a weight")
     return column

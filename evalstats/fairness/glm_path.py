@@ -21,6 +21,7 @@ from evalstats.fairness.parity import chi_square_p_value
 from evalstats.fairness.scores import ranked_probability_score, unit_deviance
 from evalstats.inference.methods import RandomSource, random_key
 from evalstats.inference.resampling import parallel_map
+from evalstats.options import typed_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,6 +146,7 @@ class FairnessPath:
         return plot_fairness_path(self.frame, ax=ax, **options)
 
 
+@typed_options
 def fairness_path(
     X: ArrayLike,
     y: ArrayLike,

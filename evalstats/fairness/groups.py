@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns
-from evalstats.data.intake import to_array
+from evalstats.data.intake import number_array
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.fairness.encoding import joint_codes
@@ -87,7 +87,7 @@ def group_table(
                     pl.lit(model).alias("model"), pl.lit(attribute).alias("attribute"), pl.all()
                 )
             )
-    return pl.concat(frames)
+    return pl.concat(frames, how="vertical_relaxed")
 
 
 def joint_groups(columns: Columns) -> tuple[list[str], Codes]:
@@ -126,7 +126,7 @@ def _groupings(columns: Columns) -> list[tuple[str, list[str], Codes]]:
 def _column(name: str, values: ArrayLike | None, n: int) -> Array | None:
     if values is None:
         return None
-    column = np.asarray(to_array(name, values)[0], dtype=np.float64)
+    column = number_array(name, values)
     if column.shape != (n,):
         raise InputError(f"{name} has shape {column.shape}, expected ({n},)")
     if not bool(np.isfinite(column).all()):

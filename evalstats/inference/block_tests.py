@@ -12,6 +12,7 @@ from evalstats.inference.methods import RandomSource, random_key
 from evalstats.inference.multiplicity import adjusted_p_values
 from evalstats.inference.rank_tests import average_ranks
 from evalstats.kernels.random import multinomial_counts
+from evalstats.options import require_count
 
 Array = NDArray[np.float64]
 
@@ -170,8 +171,7 @@ def hierarchical_means(blocks: list[Array], n_resamples: int, rng: RandomSource)
     float64 array (n_resamples, m)
         Replicates of the overall mean of each model.
     """
-    if int(n_resamples) != n_resamples or n_resamples < 1:
-        raise InputError(f"n_resamples must be a positive integer, not {n_resamples!r}")
+    require_count("n_resamples", n_resamples)
     key0, key1 = (np.uint64(word) for word in random_key(rng))
     k = len(blocks)
     everyone = [np.arange(len(block), dtype=np.int64) for block in blocks]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource, random_key
 from evalstats.inference.resampling import parallel_map
 from evalstats.kernels.random import bernoulli_draws
+from evalstats.options import require_count
 
 CHUNK = 16
 
@@ -39,8 +39,7 @@ def consistency_replicates(
     float64 array (n_resamples, k)
         Values in each replicate. O(n_resamples n).
     """
-    if int(n_resamples) != n_resamples or n_resamples < 1:
-        raise InputError(f"n_resamples must be a positive integer, not {n_resamples!r}")
+    require_count("n_resamples", n_resamples)
     first, second = (np.uint64(word) for word in random_key(rng))
 
     def chunk(start: int) -> NDArray[np.float64]:

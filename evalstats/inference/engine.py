@@ -136,6 +136,8 @@ def _jackknife(problem: Problem) -> SamplingDistribution:
     for start, stop in pairwise(offsets):
         block = values[start:stop][~failed[start:stop]]
         m = len(block)
+        if m == 0:
+            _check_failed(1, 1, "jackknife")
         centred = block - block.mean(axis=0)
         covariance += (m - 1) / m * centred.T @ centred
         bias += (m - 1) * (block.mean(axis=0) - problem.value)
@@ -144,7 +146,7 @@ def _jackknife(problem: Problem) -> SamplingDistribution:
 
 def _multiplier(problem: Problem, method: Bootstrap) -> SamplingDistribution:
     """Gaussian multipliers of the influence values: exactly N(value, Z'Z), free of the rows."""
-    if method.interval in ("bca", "studentized"):
+    if method.interval not in ("percentile", "basic"):
         raise InputError(
             f"kind='multiplier' has no {method.interval} interval: use 'percentile' or 'basic'"
         )
@@ -206,6 +208,8 @@ def _bca_support(problem: Problem) -> dict[str, NDArray[np.float64]]:
             )
         values = jackknife_values(problem, problem.units.strata[0])
         values = values[~_undefined_rows(values, problem)]
+        if not len(values):
+            _check_failed(1, 1, "jackknife")
         blocks = [values.mean(axis=0) - values]
     support = {
         "acceleration": np.concatenate([acceleration(block) for block in blocks]),

@@ -5,6 +5,8 @@
 the interval of Boyd, Eng and Page (2013) for average precision.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,19 +50,21 @@ def newcombe_interval(value: float, m: float, n: float, critical: float) -> tupl
         variance = theta * (1 - theta) / (m * n) * (1 + ((m + n) / 2 - 1) * spread)
         return (value - theta) ** 2 - critical**2 * variance
 
-    low = 0.0 if value <= 0 else _root(excess, 0.0, value)
-    high = 1.0 if value >= 1 else _root(excess, value, 1.0)
+    # The variance vanishes at 0 and 1, and rounding tells nothing that close to them: an interval
+    # whose limit would lie there reaches the end of the range.
+    first, last = 1e-12, 1 - 1e-12
+    low = 0.0 if value <= first or excess(first) <= 0 else _root(excess, first, min(value, last))
+    high = 1.0 if value >= last or excess(last) <= 0 else _root(excess, last, max(value, first))
     return low, high
 
 
-def _root(function: "object", low: float, high: float) -> float:
+def _root(function: Callable[[float], float], end: float, value: float) -> float:
+    """Root between an end of the range and the estimate, which it may equal up to rounding."""
     from scipy import optimize
 
-    # At the estimate itself the excess is negative, at the end of the range it is positive; the
-    # ends are moved inwards because the variance vanishes at 0 and 1.
-    inner = 1e-12
-    a, b = max(low, inner), min(high, 1 - inner)
-    return float(optimize.brentq(function, a, b, xtol=1e-14))
+    if function(value) >= 0:
+        return value
+    return float(optimize.brentq(function, end, value, xtol=1e-14))
 
 
 def binomial_logit_interval(
@@ -93,7 +97,9 @@ def small_sample_interval(
 def percentile_interval(replicates: Array, level: float) -> tuple[Array, Array]:
     """Equal-tailed quantiles of the replicates."""
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
+    # Between infinite replicates nothing can be interpolated: NaN, not a warning.
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(replicates, [tail, 1.0 - tail], axis=0)
     return low, high
 
 
@@ -165,7 +171,9 @@ def bca_interval(
         shift = stats.norm.ppf(share)
         z = shift + tails
         adjusted = stats.norm.cdf(shift + z / (1 - acceleration[term] * z))
-        low[term], high[term] = np.quantile(replicates[:, term], adjusted)
+        low[term] = high[term] = np.nan
+        if bool(np.isfinite(adjusted).all()):
+            low[term], high[term] = np.quantile(replicates[:, term], adjusted)
     return low, high
 
 

@@ -1,6 +1,6 @@
 """The ``inference=`` argument: small immutable configuration objects."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from evalstats.errors import InputError
+from evalstats.options import require_count, require_declared_types
 
 WeightKind = Literal["probability", "frequency"]
 BootstrapInterval = Literal[
@@ -81,7 +82,7 @@ class Bootstrap:
     Raises
     ------
     InputError
-        If an option is unknown or `n_resamples` is below 1.
+        If an option is unknown or `n_resamples` is below 2.
 
     Examples
     --------
@@ -101,8 +102,10 @@ class Bootstrap:
     double: bool = False
 
     def __post_init__(self) -> None:
-        if int(self.n_resamples) != self.n_resamples or self.n_resamples < 1:
-            raise InputError(f"n_resamples must be a positive integer, not {self.n_resamples!r}")
+        require_declared_types(
+            type(self).__init__, {name: getattr(self, name) for name in ("n_jobs", "double")}
+        )
+        require_count("n_resamples", self.n_resamples, minimum=2)
         _require("interval", self.interval, get_args(BootstrapInterval))
         _require("kind", self.kind, ("multinomial", "poisson", "bayesian", "multiplier"))
         if self.double and self.kind != "multinomial":
@@ -160,7 +163,9 @@ InferenceOption: TypeAlias = Inference | Literal["auto"]
 
 def require_inference(inference: object) -> None:
     """Refuse anything but ``"auto"`` and the four configuration objects."""
-    if inference == "auto" or isinstance(inference, Analytic | Bootstrap | Jackknife | NoInference):
+    if isinstance(inference, Analytic | Bootstrap | Jackknife | NoInference):
+        return
+    if isinstance(inference, str) and inference == "auto":
         return
     raise InputError(
         f"inference={inference!r}: pass 'auto', Analytic(), Bootstrap(...), Jackknife() or "
@@ -188,17 +193,38 @@ def automatically_seeded(inference: Inference) -> Inference:
     return inference
 
 
+def seeded_generator(rng: RandomSource) -> np.random.Generator:
+    """Return a generator of numpy, for work that is not resampling.
+
+    Raises
+    ------
+    InputError
+        If `rng` is no seed.
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise _no_seed(rng) from error
+
+
+def _no_seed(rng: object) -> InputError:
+    return InputError(f"rng={rng!r}: pass an integer >= 0, numpy.random.default_rng(seed) or None")
+
+
 def random_key(rng: RandomSource) -> tuple[int, int]:
     """Derive the 64-bit key of the counter-based streams, as two 32-bit words."""
     if isinstance(rng, np.random.Generator):
         drawn = rng.integers(0, 2**32, size=2, dtype=np.uint32)
         return int(drawn[0]), int(drawn[1])
-    sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+    try:
+        sequence = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+    except (TypeError, ValueError) as error:
+        raise _no_seed(rng) from error
     words = sequence.generate_state(2, np.uint32)
     return int(words[0]), int(words[1])
 
 
-def _require(name: str, value: Hashable, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
+def _require(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in allowed:
         options = ", ".join(repr(option) for option in allowed)
         raise InputError(f"{name}={value!r} is unknown: choose one of {options}")

@@ -9,6 +9,7 @@ from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource, random_key
 from evalstats.inference.resampling import parallel_map
 from evalstats.inference.units import Units
+from evalstats.options import require_count
 
 # Differences this close to the observed one are equal but for round-off, and count.
 SLACK = 1e-12
@@ -41,8 +42,7 @@ def paired_swap_test(
     tuple of float
         Difference without swaps, and (1 + count) / (n_resamples + 1).
     """
-    if int(n_resamples) != n_resamples or n_resamples < 1:
-        raise InputError(f"n_resamples must be a positive integer, not {n_resamples!r}")
+    require_count("n_resamples", n_resamples)
     if alternative not in ("two-sided", "greater", "less"):
         raise InputError(f"alternative={alternative!r}: choose two-sided, greater or less")
     key = random_key(rng)
@@ -89,8 +89,7 @@ def permuted_statistics(
     float64 array (n_resamples,)
         Values that depend neither on the number of threads nor on the order of the work.
     """
-    if int(n_resamples) != n_resamples or n_resamples < 1:
-        raise InputError(f"n_resamples must be a positive integer, not {n_resamples!r}")
+    require_count("n_resamples", n_resamples)
     key = random_key(rng)
 
     def drawn(replicate: int) -> float:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.errors import InputError
 from evalstats.inference.simultaneous import SIMULATION_KEY
 from evalstats.kernels.pairs import largest_pair_deviations
 
@@ -54,6 +55,10 @@ def rank_intervals(
         Ranks with lower and upper limits.
     """
     m = len(value)
+    if not bool(np.isfinite(covariance).all()):
+        raise InputError(
+            "ranks need a finite covariance of all models: fit with Analytic() or Bootstrap()"
+        )
     signed = value if higher_is_better else -value
     variance = np.diag(covariance)
     spread = variance[:, np.newaxis] + variance - 2 * covariance

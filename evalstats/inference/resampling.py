@@ -155,7 +155,9 @@ def _run(
 
 def _workers(work: int, n_jobs: int | None) -> int:
     if n_jobs is not None:
-        return int(joblib.effective_n_jobs(n_jobs))
+        # In a worker process joblib warns that processes cannot start processes; these are threads.
+        with joblib.parallel_config(backend="threading"):
+            return int(joblib.effective_n_jobs(n_jobs))
     configured = joblib.Parallel(n_jobs=None, prefer="threads")
     if configured.n_jobs not in (None, 1):
         return int(configured.n_jobs)
@@ -223,8 +225,10 @@ def _replicate_covariance(
         m = float(copies.sum())
         if m <= 1:
             continue
-        centred = joint[chosen] - (copies * joint[chosen]).sum(axis=0) / m
-        covariance += m / (m - 1) * (copies * centred).T @ centred
+        # Terms that are infinite in the data have no covariance: NaN, not a warning.
+        with np.errstate(invalid="ignore"):
+            centred = joint[chosen] - (copies * joint[chosen]).sum(axis=0) / m
+            covariance += m / (m - 1) * (copies * centred).T @ centred
     return covariance
 
 

@@ -83,7 +83,7 @@ class Units:
         order = np.argsort(codes, kind="stable")
         present, counts = np.unique(codes, return_counts=True)
         if len(present) == 0:
-            raise InputError("no unit has a positive weight")
+            raise InputError("sample_weight: no unit has a positive weight")
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return np.ascontiguousarray(units[order]), offsets
 

@@ -189,11 +189,12 @@ def fit_temperature(
             expected = (softmax(logits * inverse) * logits).sum(axis=1)
         return float(mass @ (expected - own))
 
+    uniform = InputError(
+        "y_prob is no better than uniform probabilities on these rows: no finite temperature "
+        "helps; check the labels (and pos_label)"
+    )
     if derivative(0.0) >= 0.0:
-        raise InputError(
-            "y_prob is no better than uniform probabilities on these rows: no finite temperature "
-            "helps; check the labels (and pos_label)"
-        )
+        raise uniform
     right = (own == largest) | (mass == 0.0)
     upper = 1.0
     while derivative(upper) < 0.0 and upper < 1e6:
@@ -203,7 +204,10 @@ def fit_temperature(
             "y_prob gives every row's own class the largest probability: the temperature has no "
             "optimum above 0; fit on rows that the model was not trained on"
         )
-    return TemperatureMap(1.0 / float(brentq(derivative, 0.0, upper, xtol=1e-14, rtol=1e-14)))
+    slope = float(brentq(derivative, 0.0, upper, xtol=1e-14, rtol=1e-14))
+    if slope < 1e-12:
+        raise uniform
+    return TemperatureMap(1.0 / slope)
 
 
 def fit_isotonic(score: Array, positive: Mask, weight: Array | None = None) -> IsotonicMap:

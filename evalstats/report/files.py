@@ -1,12 +1,16 @@
 """Data files in, result files out."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+from narwhals.exceptions import NarwhalsError
 
 from evalstats.data import files
+from evalstats.data.files import BROKEN, unreadable
 from evalstats.errors import InputError
 
 
@@ -30,6 +34,19 @@ def scan_table(path: Path) -> pl.LazyFrame:
         If the file is missing, of unknown type or not readable.
     """
     return files.scan_table(path, READERS)
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name the file where a lazy frame turns out to be damaged only when its rows are read."""
+    try:
+        yield
+    except (NarwhalsError, *BROKEN) as error:
+        raise unreadable(path, error) from error
+    except InputError as error:
+        if isinstance(error.__cause__, (NarwhalsError, *BROKEN)):
+            raise unreadable(path, error.__cause__) from error
+        raise
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -61,8 +78,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {str(path)!r}: {reason}") from error
 
 
 def _scan_json(path: Path) -> pl.LazyFrame:

@@ -8,12 +8,10 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from narwhals.exceptions import NarwhalsError
 
 from evalstats.calibration.report import METHODS, RecalibrationReport, recalibration_report
-from evalstats.data.files import unreadable
 from evalstats.errors import InputError
-from evalstats.report.files import scan_table, write_atomically
+from evalstats.report.files import reading, scan_table, write_atomically
 from evalstats.report.output import FORMAT_OF_SUFFIX, Format, json_rows
 from evalstats.report.progress import progress_shown
 from evalstats.report.run import as_labels, exit_codes
@@ -147,16 +145,13 @@ def recalibrate(
             "pos_label": _label(pos_label, y_true, frame),
         }
         methods = [one.name for one in method] if method else list(METHODS)
-        with progress_shown(f"Recalibration of {file.name}"):
-            try:
-                forecast = y_prob[0] if len(y_prob) == 1 else y_prob
-                report = recalibration_report(y_true, forecast, methods, data=frame, **options)
-                differences = report.differences() if compare else None
-                text = _render(report, differences, chosen, level)
-                if probabilities is not None:
-                    _write_rows(frame.collect(), report, probabilities)
-            except (pl.exceptions.PolarsError, NarwhalsError, OSError) as error:
-                raise unreadable(file, error) from error
+        with progress_shown(f"Recalibration of {file.name}"), reading(file):
+            forecast = y_prob[0] if len(y_prob) == 1 else y_prob
+            report = recalibration_report(y_true, forecast, methods, data=frame, **options)
+            differences = report.differences() if compare else None
+            text = _render(report, differences, chosen, level)
+            if probabilities is not None:
+                _write_rows(frame.collect(), report, probabilities)
         if out is None:
             sys.stdout.write(text)
             sys.stdout.flush()

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import typer
-from narwhals.exceptions import NarwhalsError
 
-from evalstats.data.files import unreadable
 from evalstats.errors import EvalstatsWarning, InputError
 from evalstats.estimator import Estimator
 from evalstats.inference.methods import Bootstrap
-from evalstats.report.files import scan_table, write_atomically
+from evalstats.report.files import reading, scan_table, write_atomically
 from evalstats.report.output import FORMAT_OF_SUFFIX, Format, render
 from evalstats.report.progress import progress_shown
 
@@ -68,7 +66,9 @@ class Request:
         names = {role.name: role.name for role in estimator.roles}
         names |= {"by": "by", "cluster": "cluster", "weight": "sample_weight"}
         arguments = {
-            argument: values[option] for option, argument in names.items() if values.get(option)
+            argument: values[option]
+            for option, argument in names.items()
+            if values.get(option) not in (None, [])
         }
         out = values["out"]
         suffix = "" if out is None else out.suffix.lower()
@@ -157,10 +157,8 @@ def _result(estimator: type[Estimator], request: Request) -> str:
     frame = scan_table(request.file)
     configured = _configured(estimator, request, frame)
     with progress_shown(f"{estimator.metric} of {request.file.name}"):
-        try:
+        with reading(request.file):
             configured.fit(**request.arguments, data=frame)  # type: ignore[attr-defined]
-        except (pl.exceptions.PolarsError, NarwhalsError, OSError) as error:
-            raise unreadable(request.file, error) from error
         estimate = configured.estimate_
         differences = None
         if request.compare:

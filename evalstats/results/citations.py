@@ -36,8 +36,9 @@ def citations(*keys: str) -> str:
     @article{holm1979,
     """
     entries = _entries()
-    for key in keys:
-        if key not in entries:
+    given: tuple[object, ...] = keys
+    for key in given:
+        if not isinstance(key, str) or key not in entries:
             near = difflib.get_close_matches(str(key), entries, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise InputError(f"no citation {key!r}: {hint}Known keys: {', '.join(entries)}")

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.data.validation import LARGEST_NUMBER
 from evalstats.errors import InputError, warn
 from evalstats.inference.methods import BootstrapInterval
 from evalstats.inference.multiplicity import adjusted_p_values
@@ -28,10 +29,17 @@ ZERO_DIFFERENCE = 1e-13
 
 def contrast(estimate: "Estimate", matrix: Array, labels: Sequence[str]) -> "Estimate":
     """Linear combinations of the terms as a new estimate on the identity scale."""
+    matrix = np.atleast_2d(matrix)
+    if matrix.ndim != 2 or not len(matrix) or not bool((np.abs(matrix) <= LARGEST_NUMBER).all()):
+        raise InputError("matrix must be one finite row of coefficients per combination")
     if matrix.shape[1] != len(estimate):
         raise InputError(
             f"matrix has {matrix.shape[1]} columns but the estimate has {len(estimate)} terms"
         )
+    given: object = labels
+    listed = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str)
+    if not listed or not all(isinstance(label, str) for label in labels):
+        raise InputError(f"labels={labels!r}: pass a list with the name of each combination")
     if len(labels) != len(matrix):
         raise InputError(f"labels has {len(labels)} names but matrix has {len(matrix)} rows")
     used = matrix != 0

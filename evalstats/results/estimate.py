@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from evalstats.data.intake import number_array
 from evalstats.errors import InputError
 from evalstats.inference.scales import ScaleName
+from evalstats.options import typed_options
 from evalstats.results import comparison, ranges, storage, tables
 
 if TYPE_CHECKING:
@@ -145,6 +147,7 @@ class Estimate:
 
     __hash__ = None  # type: ignore[assignment]
 
+    @typed_options
     def confidence_interval(
         self, level: float | None = None, *, simultaneous: bool = False
     ) -> ConfidenceInterval:
@@ -173,6 +176,7 @@ class Estimate:
             return ConfidenceInterval(*ranges.simultaneous_band(self, level))
         return ConfidenceInterval(*ranges.marginal_intervals(self, level))
 
+    @typed_options
     def test(
         self, null: float = 0.0, *, alternative: str = "two-sided", adjust: str | None = None
     ) -> pl.DataFrame:
@@ -194,6 +198,7 @@ class Estimate:
         """
         return comparison.test_against(self, null, alternative, adjust)
 
+    @typed_options
     def compare(
         self,
         reference: object = None,
@@ -246,6 +251,7 @@ class Estimate:
             margin=margin,
         )
 
+    @typed_options
     def joint_test(self, terms: str | None = None) -> pl.DataFrame:
         """Wald chi-square test that all models are equal, per combination of the other columns.
 
@@ -276,7 +282,7 @@ class Estimate:
         Estimate
             The m combinations.
         """
-        return comparison.contrast(self, np.atleast_2d(np.asarray(matrix, dtype=float)), labels)
+        return comparison.contrast(self, number_array("matrix", matrix), labels)
 
     def select(self, **conditions: object) -> "Estimate":
         """Keep the terms whose columns equal the given values, such as ``model="vit"``.
@@ -301,7 +307,7 @@ class Estimate:
             if column not in self.terms.columns:
                 raise InputError(f"{column!r} is no column of terms: {self.terms.columns}")
             mask &= np.array(
-                [value == wanted for value in self.terms[column].to_list()], dtype=bool
+                [value is wanted or _equal(value, wanted) for value in self.terms[column].to_list()]
             )
         if not bool(mask.any()):
             raise InputError(f"no term has {conditions}")
@@ -326,6 +332,7 @@ class Estimate:
             support=support,
         )
 
+    @typed_options
     def to_frame(self, level: float | None = None) -> pl.DataFrame:
         """Tidy frame: the terms, then estimate, standard error, interval, n and inference.
 
@@ -460,3 +467,9 @@ class Estimate:
             If the file is no saved Estimate or comes from a newer format.
         """
         return cls(**storage.load(path))
+
+
+def _equal(value: object, wanted: object) -> bool:
+    """Whether a label is the one that was asked for, which may be anything, such as an array."""
+    same: object = value == wanted
+    return isinstance(same, bool | np.bool_) and bool(same)

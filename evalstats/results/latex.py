@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 from evalstats.results.layout import MISSING, Column, Layout, lay_out
 
 _EXPONENT = re.compile(r"e([+-])0*(\d+)")
@@ -33,6 +34,7 @@ _LATEX_SPECIAL = {
 }
 
 
+@typed_options
 def format_latex(
     frame: pl.DataFrame,
     *,

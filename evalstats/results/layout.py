@@ -207,7 +207,7 @@ def format_interval(low: float | None, high: float | None, digits: int = 3) -> s
     return MISSING if bounds == (MISSING, MISSING) else f"[{bounds[0]}, {bounds[1]}]"
 
 
-def _check(frame: pl.DataFrame, digits: int) -> None:
+def _check(frame: pl.DataFrame, digits: object) -> None:
     if not any(name in MEASURES for name in frame.columns):
         raise InputError(
             f"frame has no column to show ({', '.join(map(repr, frame.columns)) or 'no columns'}); "
@@ -215,8 +215,8 @@ def _check(frame: pl.DataFrame, digits: int) -> None:
         )
     if ("ci_low" in frame.columns) != ("ci_high" in frame.columns):
         raise InputError("frame has only one of 'ci_low' and 'ci_high'; give both or neither")
-    if not 0 <= digits <= 15:
-        raise InputError(f"digits must be between 0 and 15, not {digits}")
+    if not isinstance(digits, int) or not 0 <= digits <= 15:
+        raise InputError(f"digits must be between 0 and 15, not {digits!r}")
 
 
 def _split_constants(frame: pl.DataFrame) -> tuple[list[str], list[str]]:

@@ -9,9 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.data.frames import Frame
+from evalstats.data.intake import number_array
 from evalstats.errors import InputError
 from evalstats.inference import block_tests, rank_tests
 from evalstats.inference.methods import RandomSource
+from evalstats.options import typed_options
 from evalstats.results.ranges import require_level
 
 if TYPE_CHECKING:
@@ -257,6 +259,7 @@ class ModelRanks:
         )
 
 
+@typed_options
 def rank_models(
     scores: object,
     *,
@@ -300,7 +303,7 @@ def rank_models(
     if isinstance(scores, Mapping):
         if block is not None:
             raise InputError("block= names a column: pass scores as a long frame with it")
-        columns = [np.asarray(value, dtype=np.float64) for value in scores.values()]
+        columns = [number_array(f"scores[{name!r}]", value) for name, value in scores.items()]
         if any(column.ndim != 1 for column in columns) or len({len(c) for c in columns}) != 1:
             raise InputError("scores: the arrays of all models must be 1-D and of one length")
         matrix = rank_tests.complete_units(np.column_stack(columns))

@@ -18,9 +18,10 @@ Limits = tuple[Array, Array]
 ROUND_OFF = 1e-13
 
 
-def require_level(level: float) -> None:
+def require_level(level: object) -> None:
     """Refuse a confidence level outside (0, 1)."""
-    if not 0 < level < 1:
+    number = isinstance(level, int | float | np.integer | np.floating)
+    if not number or not 0 < level < 1:  # type: ignore[operator]
         raise InputError(f"level={level!r}: a confidence level lies strictly between 0 and 1")
 
 

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import tempfile
-import zipfile
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.data.archives import read_arrays
+from evalstats.data.files import BROKEN
 from evalstats.errors import InputError
+from evalstats.inference.scales import SCALES
 
 if TYPE_CHECKING:
     from evalstats.results.estimate import Estimate
@@ -32,6 +34,23 @@ ARRAYS = (
     "n",
 )
 TERM_AXES = {"skewness": (0, 1, 2), "replicate_covariance": (1, 2), "influence_covariance": (0, 1)}
+_FIELDS: dict[str, Any] = {
+    "name": str,
+    "unit": str,
+    "n_units": int,
+    "n_clusters": int | None,
+    "inference": str,
+    "level": float,
+    "scale": str,
+    "interval": list,
+    "higher_is_better": bool | None,
+    "n_failed": int,
+    "n_dropped": int,
+    "notes": list,
+    "warnings": list,
+    "method_text": str,
+    "citation_keys": list,
+}
 
 
 def take_support(name: str, array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
@@ -69,31 +88,80 @@ def save(estimate: "Estimate", path: "str | PathLike[str]") -> None:
 
 
 def load(path: "str | PathLike[str]") -> dict[str, Any]:
-    """Read the fields of an estimate from a file that :func:`save` wrote."""
+    """Read the fields of an estimate from a file that :func:`save` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    InputError
+        If the file is damaged, holds something else or comes from a newer format.
+    """
+    if not Path(path).is_symlink():
+        Path(path).stat()
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(path)
         document = json.loads(arrays.pop("meta").tobytes())
         terms = pl.read_ipc(io.BytesIO(arrays.pop("terms").tobytes()))
-    except FileNotFoundError:
-        raise
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
+        known = document["format"] == FORMAT and document["version"] <= FORMAT_VERSION
+        name, version = document["format"], document["version"]
+        fields = dict(document["fields"])
+    except (ValueError, KeyError, TypeError, RecursionError, *BROKEN) as error:
         raise InputError(f"{path} is no saved Estimate: {error}") from error
-    if document.get("format") != FORMAT or document["version"] > FORMAT_VERSION:
+    if not known:
         raise InputError(
-            f"{path} has format {document.get('format')!r} version {document.get('version')!r}, "
+            f"{path} has format {name!r} version {version!r}, "
             f"which this version of evalstats does not read: upgrade evalstats"
         )
-    fields = document["fields"]
-    for name in ("interval", "notes", "citation_keys"):
-        fields[name] = tuple(fields[name])
-    fields["warnings"] = tuple((code, message) for code, message in fields.get("warnings", ()))
+    # Files of version 1 hold no warnings.
+    fields.setdefault("warnings", [])
     support = {
         name.removeprefix("support."): arrays.pop(name)
         for name in list(arrays)
         if name.startswith("support.")
     }
+    fault = _fault(fields, arrays, support, terms.height)
+    if fault is not None:
+        raise InputError(f"{path} is no saved Estimate: {fault}")
+    for name in ("interval", "notes", "citation_keys"):
+        fields[name] = tuple(fields[name])
+    fields["warnings"] = tuple((code, message) for code, message in fields["warnings"])
     return {**fields, **arrays, "terms": terms, "support": support}
+
+
+def _fault(
+    fields: dict[str, Any],
+    arrays: dict[str, NDArray[Any]],
+    support: dict[str, NDArray[Any]],
+    k: int,
+) -> str | None:
+    """What makes the content of a file unlike that of any estimate; None if nothing does."""
+    for name, kind in _FIELDS.items():
+        if name not in fields or not isinstance(fields[name], kind):
+            return f"{name} is missing or of a wrong type"
+    if unknown := (fields.keys() - _FIELDS.keys()) | (arrays.keys() - set(ARRAYS)):
+        return f"it holds {sorted(unknown)}"
+    if not 0 < fields["level"] < 1 or fields["scale"] not in SCALES:
+        return "its level or scale is unknown"
+    words = [item for name in ("interval", "notes", "citation_keys") for item in fields[name]]
+    if not all(isinstance(word, str) for word in words) or len(fields["interval"]) != k:
+        return "interval, notes or citations are malformed"
+    pairs = [isinstance(pair, list) and len(pair) == 2 for pair in fields["warnings"]]
+    if not all(pairs) or not all(isinstance(w, str) for pair in fields["warnings"] for w in pair):
+        return "warnings are malformed"
+    for name in ARRAYS:
+        if name not in arrays and name != "replicates":
+            return f"{name} is missing"
+        shape = {"covariance": (k, k), "replicates": (len(arrays.get("replicates", ())), k)}
+        if name in arrays and (
+            arrays[name].shape != shape.get(name, (k,)) or arrays[name].dtype.kind not in "if"
+        ):
+            return f"{name} has dtype {arrays[name].dtype} and shape {arrays[name].shape}"
+    for name, array in support.items():
+        axes = TERM_AXES.get(name, (array.ndim - 1,))
+        if array.ndim == 0 or any(axis >= array.ndim or array.shape[axis] != k for axis in axes):
+            return f"{name} has shape {array.shape}"
+    return None
 
 
 def equal(first: "Estimate", second: "Estimate") -> bool:

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from evalstats.options import typed_options
 from evalstats.results.latex import escape_latex, format_latex
-from evalstats.results.layout import Column, lay_out
+from evalstats.results.layout import Column, clean, lay_out
 
 __all__ = ["escape_latex", "format_html", "format_latex", "format_markdown", "format_text"]
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>&$|~#])")
 
 
+@typed_options
 def format_text(
     frame: pl.DataFrame,
     *,
@@ -65,9 +67,11 @@ def format_text(
     buffer = io.StringIO()
     Console(file=buffer, width=width, color_system=None, legacy_windows=False).print(table)
     body = [line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n")]
-    return "\n".join([*_present(title), *body, *_present(layout.note)])
+    heading = [] if title is None else _present(clean(title))
+    return "\n".join([*heading, *body, *_present(layout.note)])
 
 
+@typed_options
 def format_markdown(
     frame: pl.DataFrame,
     *,
@@ -101,6 +105,7 @@ def format_markdown(
     return "\n".join(lines)
 
 
+@typed_options
 def format_html(
     frame: pl.DataFrame,
     *,

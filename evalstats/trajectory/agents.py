@@ -46,7 +46,9 @@ def drop_unusable(column: object, mask: object) -> object:
         if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
             continue
         # A sum is finite unless a number is not, and costs one pass without a copy.
-        if np.isfinite(values.sum(dtype=np.float64)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = values.sum(dtype=np.float64)
+        if np.isfinite(total):
             continue
         axis = 1 if values.ndim == 3 else 0
         if masks is not None and np.shape(masks[row]) == (values.shape[axis],):
@@ -142,8 +144,9 @@ def _lists(item: object) -> object:
 
 def _require_finite_truths(truths: list[Array], steps: list[NDArray[np.int64]]) -> None:
     # A sum is finite unless a number is not; masked cells may hold anything.
-    if np.isfinite(np.concatenate(truths).sum(dtype=np.float64)):
-        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.concatenate(truths).sum(dtype=np.float64)):
+            return
     used = [truth[kept] for truth, kept in zip(truths, steps, strict=True)]
     require_finite("trajectory", dict(enumerate(used)))
 

@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 from evalstats.configuration import OptionNamedAsMethod
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
+from evalstats.data.validation import LARGEST_NUMBER
 from evalstats.errors import InputError
 from evalstats.inference.methods import InferenceOption, RandomSource
+from evalstats.options import require_count, require_declared_types
 from evalstats.trajectory.forecast_score import ForecastScore
 from evalstats.trajectory.paired import PairedForecasts
 from evalstats.trajectory.scored import Plan
@@ -228,13 +230,14 @@ def require_fit_options(estimator: Any) -> None:
             raise InputError(f"{name}={params[name]!r}: choose {shown}")
     require_reg_covar(params["reg_covar"])
     limit = params["max_components"]
-    if limit is not None and not (int(limit) == limit and limit >= 1):
-        raise InputError(f"max_components={limit!r}: give a positive integer")
+    if limit is not None:
+        require_count("max_components", limit, maximum=1000)
 
 
 def require_reg_covar(reg_covar: float) -> None:
     """Refuse anything but a positive, finite variance."""
-    if not (np.isfinite(reg_covar) and reg_covar > 0):
+    require_declared_types(require_reg_covar, {"reg_covar": reg_covar})
+    if not 0 < float(reg_covar) <= LARGEST_NUMBER:
         raise InputError(f"reg_covar={reg_covar!r}: give a small positive variance")
 
 

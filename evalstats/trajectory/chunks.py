@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.data.validation import LARGEST_NUMBER
+from evalstats.errors import InputError
 from evalstats.trajectory.agents import Agents, Forecast
 from evalstats.trajectory.forecasts import AgentMixture, AgentSamples
 
@@ -42,8 +44,16 @@ def gather(agents: Agents, forecasts: list[Forecast], rows: range) -> Chunk:
         counts.extend([len(values)] * len(steps))
         cells.append(cells[-1] + len(steps))
     truth = np.concatenate([agents.truths[row][agents.steps[row]] for row in rows])
+    samples = np.concatenate(blocks)
+    for name, numbers in (("samples", samples), ("trajectory", truth)):
+        size = float(np.abs(np.asarray(numbers)).max(initial=0.0))
+        if size > LARGEST_NUMBER:
+            raise InputError(
+                f"{name} holds a coordinate of size {size:g}: beyond {LARGEST_NUMBER:g} there are "
+                "no finite squares; choose another unit of length"
+            )
     return Chunk(
-        np.concatenate(blocks),
+        samples,
         np.concatenate(weights),
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         np.ascontiguousarray(truth, dtype=np.float64),

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evalstats.data.intake import LARGEST_WEIGHT, SMALLEST_WEIGHT, number_array, to_array
 from evalstats.errors import InputError
 
 Array = NDArray[Any]
@@ -138,7 +139,7 @@ def _per_agent(label: str, argument: object, axes: str, order: str) -> object:
             return _column(items)
         if not isinstance(items[0], Sequence):
             return argument
-        return _per_agent(label, np.asarray(argument), axes, order)
+        return _per_agent(label, to_array(label, argument)[0], axes, order)
     if not hasattr(argument, "__array__") or getattr(argument, "ndim", 1) < 2:
         return argument
     if isinstance(argument, np.ma.MaskedArray):
@@ -170,10 +171,12 @@ def _column(items: list[Any]) -> Array:
 
 def _weighted(label: str, forecast: WeightedSamples, axes: str) -> Array:
     items = _per_agent(label, forecast.samples, axes, "KTD")
-    if not _is_column(items):
+    if not _is_column(items) or any(item is None for item in items):
         raise InputError(f"{label}: WeightedSamples takes one array in the order {axes}")
-    probability = np.asarray(forecast.probability, dtype=np.float64)
+    probability = number_array(f"{label}: probability", forecast.probability)
     k = len(items[0]) if len(items) else 0
+    if k == 0:
+        raise InputError(f"{label} has no sample of an agent: give at least one")
     if probability.ndim == 1:
         probability = np.broadcast_to(probability[:, np.newaxis], (len(probability), len(items)))
     if probability.shape != (k, len(items)):
@@ -181,20 +184,21 @@ def _weighted(label: str, forecast: WeightedSamples, axes: str) -> Array:
             f"{label}: probability has shape {np.shape(forecast.probability)}, but there are {k} "
             f"samples of {len(items)} agents: pass (K,) or (K, A)"
         )
-    bad = ~(np.isfinite(probability) & (probability >= 0)).all(axis=0)
-    bad |= ~(probability.sum(axis=0) > 0)
+    usable = (probability >= 0) & (probability <= LARGEST_WEIGHT)
+    bad = ~usable.all(axis=0)
+    bad |= ~(np.where(usable, probability, 0.0).sum(axis=0) > SMALLEST_WEIGHT)
     if bool(bad.any()):
         raise InputError(
-            f"{label}: the probabilities of agent {int(np.argmax(bad))} are negative, not finite "
-            "or all zero"
+            f"{label}: the probabilities of agent {int(np.argmax(bad))} are negative, not finite, "
+            "far too large or all zero"
         )
     return _column([AgentSamples(v, probability[:, a]) for a, v in enumerate(items)])
 
 
 def _mixtures(label: str, forecast: GaussianMixtures, axes: str) -> Array:
-    weights = np.asarray(forecast.weights, dtype=np.float64)
-    means = np.asarray(forecast.means, dtype=np.float64)
-    covariances = np.asarray(forecast.covariances, dtype=np.float64)
+    weights = number_array(f"{label}: weights", forecast.weights)
+    means = number_array(f"{label}: means", forecast.means)
+    covariances = number_array(f"{label}: covariances", forecast.covariances)
     if means.ndim != 4:
         raise InputError(f"{label}: means must have the axes {axes}, but has shape {means.shape}")
     flat = axes.replace("D", "")

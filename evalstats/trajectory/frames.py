@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import narwhals as nw
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.data.archives import read_arrays
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 from evalstats.trajectory.forecasts import require_axes
 
 
+@typed_options
 def forecasts_from_frame(
     frame: Any,
     truth: Any,
@@ -173,13 +175,11 @@ def frame_from_npz(path: Path) -> pl.DataFrame:
     InputError
         If the file cannot be read, or arrays disagree on the number of agents.
     """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}") from error
+    arrays = read_arrays(path)
     axes = str(arrays.pop("axes", "KTAD"))
     require_axes(axes)
+    if not arrays:
+        raise InputError(f"{path.name} holds no array")
     orders = {4: axes, 3: axes.replace("K", ""), 1: "A"}
     columns = {}
     for name, array in arrays.items():

@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.configuration import OptionNamedAsMethod
 from evalstats.data.columns import Columns
-from evalstats.data.intake import NanPolicy
+from evalstats.data.intake import NanPolicy, to_array
 from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Analytic, Inference, InferenceOption, RandomSource
 from evalstats.inference.scales import ScaleName
+from evalstats.options import typed_options
 from evalstats.trajectory.amd import Compat, Fit, PathWeight, fitting_plan, require_fit_options
 from evalstats.trajectory.amv import require_amv_level, tied_eigenvalues
 from evalstats.trajectory.forecast_score import ForecastScore
@@ -372,6 +373,7 @@ class TrajectoryScores(PairedForecasts, ForecastScore):
         ]
 
 
+@typed_options
 def min_ade_fde(
     trajectory: ArrayLike,
     samples: ArrayLike,
@@ -416,12 +418,14 @@ def min_ade_fde(
     """
     names = ["joint minADE", "joint minFDE"] if joint else ["minADE", "minFDE"]
     if joint and scene is None:
-        count = np.asarray(samples).shape[axes.index("A")] if "A" in axes else 0
+        shape = to_array("samples", samples)[0].shape
+        count = shape[axes.index("A")] if "A" in axes and len(shape) == len(axes) else 0
         scene = np.zeros(count, dtype=np.int64)
     value = _values(names, trajectory, samples, scene, axes, fair=True)
     return float(value[0]), float(value[1])
 
 
+@typed_options
 def energy_score(
     trajectory: ArrayLike,
     samples: ArrayLike,

@@ -72,6 +72,8 @@ class Spread:
         """Derivative of the value by the weight of each agent."""
         sums, top = self._tops(weights)
         total = float((self.scale * sums[:, 0]).sum())
+        if total <= 0:
+            return np.full(len(self.group), np.nan)
         value = float((self.scale * top).sum()) / total
         vectors = np.linalg.eigh(unpacked(sums[:, 1:]))[1][:, :, -1]
         mine = vectors[self.group]
@@ -87,7 +89,7 @@ class Spread:
         """Smallest gap between the two top eigenvalues of a group, relative to the largest."""
         sums, _ = self._tops(weights)
         roots = np.linalg.eigvalsh(unpacked(sums[sums[:, 0] > 0][:, 1:]))
-        if roots.shape[1] < 2:
+        if not len(roots) or roots.shape[1] < 2:
             return 1.0
         return float(((roots[:, -1] - roots[:, -2]) / roots[:, -1]).min())
 
@@ -103,8 +105,8 @@ class Prepared:
 
     def evaluate(self, weights: Array) -> Array:
         """Values of all terms."""
-        above, below = weights @ self.numerators, weights @ self.denominators
         with np.errstate(divide="ignore", invalid="ignore"):
+            above, below = weights @ self.numerators, weights @ self.denominators
             ratios = iter(np.where(below > 0, above / below, np.nan))
         values = [
             next(ratios) if isinstance(term, Ratio) else term.value(weights) for term in self.terms
@@ -115,8 +117,9 @@ class Prepared:
     def influence(self, weights: Array) -> Array:
         """Derivatives (n_agents, k) of all terms by the weights."""
         below = weights @ self.denominators
-        ratios = weights @ self.numerators / below
-        slopes = iter(((self.numerators - ratios * self.denominators) / below).T)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = weights @ self.numerators / below
+            slopes = iter(((self.numerators - ratios * self.denominators) / below).T)
         columns = [
             next(slopes) if isinstance(term, Ratio) else term.influence(weights)
             for term in self.terms

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.errors import InputError
+from evalstats.options import require_count
 from evalstats.trajectory.agents import Agents, Forecast
 from evalstats.trajectory.chunks import gather, sample_count
 from evalstats.trajectory.forecasts import AgentMixture, AgentSamples
@@ -97,6 +98,7 @@ def error_sources(estimator: Any, n_groups: int, n_starts: int) -> pl.DataFrame:
     if columns.group is not None:
         raise InputError("error_sources describes all agents together: fit without by=")
     agents = _agents(columns)
+    require_count("n_starts", n_starts, minimum=2)
     terms = estimator._terms(columns)
     rows = _source_rows(terms, "finite data", estimator.estimate_.standard_error)
     rows += _source_rows(terms, "finite K", _sample_jackknife(estimator, columns, agents, n_groups))
@@ -120,8 +122,7 @@ def _source_rows(
 
 def _sample_jackknife(estimator: Any, columns: Columns, agents: Agents, n_groups: int) -> Array:
     """Delete-group jackknife over whole sample indices, which cells may share as noise."""
-    if int(n_groups) != n_groups or n_groups < 2:
-        raise InputError(f"n_groups={n_groups!r}: give an integer of at least 2")
+    require_count("n_groups", n_groups, minimum=2)
     for name, items in agents.forecasts.items():
         if any(isinstance(item, AgentMixture) for item in items):
             raise InputError(f"samples[{name!r}] are mixtures, which have no error of finite K")

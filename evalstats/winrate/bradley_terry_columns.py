@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.data.columns import Column, Columns, dense_codes
-from evalstats.data.validation import finite_scores
+from evalstats.data.validation import computable, finite_scores
 from evalstats.errors import InputError
 
 Array = NDArray[np.float64]
@@ -88,7 +88,7 @@ def contrasts_of_sides(columns: Columns) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name, column in columns.models.get("controls_a", {}).items():
         sides = [
-            finite_scores(f"controls_{side}[{name!r}]", values).astype(np.float64)
+            computable(f"controls_{side}[{name!r}]", values).astype(np.float64)
             for side, values in (("a", column), ("b", columns.models["controls_b"][name]))
         ]
         for side, values in zip("ab", sides, strict=True):
@@ -102,7 +102,7 @@ def contrasts_of_sides(columns: Columns) -> dict[str, Array]:
     for name, column in columns.models.get("contrasts", {}).items():
         if name in found:
             raise InputError(f"{name!r} is both a control and a contrast: rename one")
-        found[name] = finite_scores(f"contrasts[{name!r}]", column).astype(np.float64)
+        found[name] = computable(f"contrasts[{name!r}]", column).astype(np.float64)
     return found
 
 

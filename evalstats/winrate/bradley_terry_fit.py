@@ -265,7 +265,7 @@ def centred_score_products(battles: Battles, theta: Array, units: Units) -> Arra
     n_active = int(units.active.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.divide(n_active, n_active - 1.0)
-    return np.asarray(scale * (products - np.outer(total, total) / n_active))
+        return np.asarray(scale * (products - np.outer(total, total) / n_active))
 
 
 def _rows_by_unit(units: Units) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -28,9 +28,9 @@ _LABELS = {
 }
 
 
-def require_coding(coding: str) -> None:
+def require_coding(coding: object) -> None:
     """Refuse an unknown coding."""
-    if coding not in _DESCRIPTION:
+    if not isinstance(coding, str) or coding not in _DESCRIPTION:
         raise InputError(f"coding={coding!r} is unknown: choose one of {list(_DESCRIPTION)}")
 
 
@@ -109,8 +109,13 @@ def _numbers(column: NDArray[Any], argument: str) -> Array:
 
 
 def _from_labels(column: NDArray[Any], argument: str) -> Array:
+    if column.ndim != 1:
+        raise InputError(f"{argument} has shape {column.shape}: pass one label per row")
     values = column.tolist()
-    missing = np.array([value is None or value != value for value in values])  # noqa: PLR0124
-    known = np.array([str(value) in _LABELS for value in values])
+    missing = np.array(
+        [value is None or (isinstance(value, float) and np.isnan(value)) for value in values],
+        dtype=bool,
+    )
+    known = np.array([str(value) in _LABELS for value in values], dtype=bool)
     _refuse(~known & ~missing, column, argument, "labels", mixed=False)
     return np.array([_LABELS.get(str(value), np.nan) for value in values])

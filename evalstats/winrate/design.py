@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.data.intake import number_array
+from evalstats.data.validation import LARGEST_NUMBER
 from evalstats.errors import InputError
 from evalstats.winrate.formula import formula_terms
 from evalstats.winrate.gamed import Gamed
@@ -102,6 +104,8 @@ def length_term(block: Block, model: str) -> Array:
         return delta
     if len(delta) < 2:
         raise InputError(f"the model {model!r} has 1 judgement: the length scale needs at least 2")
+    if np.abs(delta).max() > LARGEST_NUMBER:
+        raise InputError(f"a length of the model {model!r} is beyond {LARGEST_NUMBER:g}: rescale")
     scale = delta.std(ddof=1)
     if scale <= 1e-12 * np.abs(delta).max():
         raise InputError(
@@ -116,9 +120,7 @@ def length_difference(block: Block, model: str) -> Array:
     sides = {}
     for role in ("length_baseline", "length_model"):
         column = block.values[role]
-        if column.dtype.kind not in "biufO":
-            raise InputError(f"{role} has dtype {column.dtype}: pass numbers of characters")
-        length = column.astype(np.float64)
+        length = number_array(role, column)
         bad = ~np.isfinite(length) | (length < 0)
         if bool(bad.any()):
             place = int(np.argmax(bad))

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from evalstats.errors import InputError
 from evalstats.inference.ranks import rank_intervals
+from evalstats.options import require_count
 from evalstats.results.estimate import Estimate
 from evalstats.results.ranges import require_level
 from evalstats.winrate.design import Design
@@ -42,8 +43,7 @@ def overlap_table(design: Design, theta: Array, extreme: float) -> pl.DataFrame:
 
 def calibration_table(design: Design, theta: Array, n_bins: int) -> pl.DataFrame:
     """One row per model and bin; see :meth:`LengthControlledWinRate.calibration`."""
-    if n_bins < 1:
-        raise InputError(f"n_bins={n_bins!r}: give at least one bin")
+    require_count("n_bins", n_bins)
     mediators = np.flatnonzero(design.mediator)
     if len(mediators) == 0:
         raise InputError("the fit has no mediator to bin by")

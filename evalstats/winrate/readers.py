@@ -1,6 +1,5 @@
 """Files that people have: AlpacaEval annotations, WildBench results, Arena battles."""
 
-import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from evalstats.data.archives import parse_json, read_content
 from evalstats.errors import InputError
 from evalstats.winrate.bradley_terry_columns import OUTCOME_LABELS
 
@@ -212,7 +212,7 @@ def read_arena_battles(path: File) -> pl.DataFrame:
     for position, record in enumerate(records):
         place = f"{path}: battle {position}"
         winner = _field(record, "winner", place)
-        if winner not in OUTCOME_LABELS:
+        if not isinstance(winner, str) or winner not in OUTCOME_LABELS:
             raise InputError(
                 f"{place} has winner {winner!r}: expected one of {list(OUTCOME_LABELS)}"
             )
@@ -223,24 +223,19 @@ def read_arena_battles(path: File) -> pl.DataFrame:
         }
         if styled:
             row |= _style(record.get("conv_metadata"), place)
-        rows.append(row | {key: record[key] for key in ARENA_KEYS if key in record})
+        rows.append(row | {key: _code(record, key, place) for key in ARENA_KEYS if key in record})
     if not rows:
         raise InputError(f"{path} holds no battle")
     return pl.DataFrame(rows, infer_schema_length=None, strict=False)
 
 
 def _records(path: File, *, lines: bool = False) -> list[Record]:
+    content = read_content(path)
     found: Any
-    try:
-        content = Path(path).read_text(encoding="utf-8")
-        if lines:
-            found = [json.loads(line) for line in content.splitlines() if line.strip()]
-        else:
-            found = json.loads(content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}") from error
+    if lines:
+        found = [parse_json(line, path) for line in content.splitlines() if line.strip()]
+    else:
+        found = parse_json(content, path)
     if not isinstance(found, list) or not found:
         raise InputError(f"{path} must hold a non-empty JSON list of records")
     for position, record in enumerate(found):
@@ -259,7 +254,22 @@ def _text(record: Mapping[str, Any], name: str, place: str) -> str:
     value = _field(record, name, place)
     if not isinstance(value, str):
         raise InputError(f"{place} has {name} {value!r}: expected text")
+    _require_unicode(value, name, place)
     return value
+
+
+def _require_unicode(value: str, name: str, place: str) -> None:
+    if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise InputError(f"{place} has {name} {value!r}, which is no Unicode text")
+
+
+def _code(record: Mapping[str, Any], name: str, place: str) -> Any:
+    value = record[name]
+    if value is not None and not isinstance(value, str | int | float | bool):
+        raise InputError(f"{place} has {name} {value!r}: expected one value")
+    if isinstance(value, str):
+        _require_unicode(value, name, place)
+    return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 def _is_number(value: object) -> bool:
@@ -274,7 +284,8 @@ def _wildbench_outcome(record: Record, model: str, baseline: str, place: str) ->
     winner, extent = _field(record, "winner", place), _field(record, "extent", place)
     if winner == "tie":
         return "tie"
-    if winner not in (model, baseline) or extent not in GRADES:
+    known = isinstance(extent, int) and extent in GRADES
+    if winner not in (model, baseline) or not known:
         raise InputError(
             f"{place} has winner {winner!r} with extent {extent!r}: expected {model!r} or "
             f"{baseline!r} with extent 1 or 2, or 'tie'"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Column, Columns, Role
 from evalstats.data.intake import NanPolicy
-from evalstats.data.validation import finite_scores
+from evalstats.data.validation import computable
 from evalstats.errors import InputError
 from evalstats.inference.methods import InferenceOption
 from evalstats.winrate.wildbench_tasks import TASKS, Prepared, WildBench
@@ -220,7 +220,7 @@ class WildBenchReward(WildBench):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.margin != -1 and not (np.isfinite(self.margin) and self.margin >= 0):
+        if self.margin < -1:
             raise InputError(f"margin={self.margin!r}: pass characters >= 0, or -1 for no rule")
         if self.denominator not in ("counted", "all"):
             raise InputError(f"denominator={self.denominator!r}: choose 'counted' or 'all'")
@@ -377,7 +377,7 @@ class WildBenchScore(WildBench):
         return self._fit(roles, data=data, sample_weight=sample_weight, cluster=cluster, by=by)
 
     def _validate(self, columns: Columns) -> Columns:
-        score = finite_scores("score", columns.single["score"]).astype(np.float64)
+        score = computable("score", columns.single["score"]).astype(np.float64)
         outside = (score < 1) | (score > 10)
         if bool(outside.any()):
             row = int(np.argmax(outside))
@@ -403,7 +403,7 @@ class WildBenchScore(WildBench):
 
 def _rewards(column: Column) -> Array:
     if column.dtype.kind in "biuf":
-        reward = finite_scores("outcome", column).astype(np.float64)
+        reward = computable("outcome", column).astype(np.float64)
         unknown = ~np.isin(reward, list(OUTCOMES.values()))
     else:
         reward = np.array([OUTCOMES.get(str(value), np.nan) for value in column])
@@ -420,7 +420,7 @@ def _rewards(column: Column) -> Array:
 def _length(columns: Columns, name: str) -> Array:
     if name not in columns.single:
         raise InputError(f"{name} is required by the length rule: pass it, or use margin=-1")
-    length = finite_scores(name, columns.single[name]).astype(np.float64)
+    length = computable(name, columns.single[name]).astype(np.float64)
     if bool((length < 0).any()):
         row = int(np.argmax(length < 0))
         raise InputError(f"{name} is {length[row]:g} in row {row}: lengths are >= 0")

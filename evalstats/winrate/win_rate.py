@@ -9,11 +9,12 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns, Role
-from evalstats.data.intake import NanPolicy, to_array
+from evalstats.data.intake import NanPolicy, number_array, to_array
 from evalstats.errors import InputError
 from evalstats.inference.methods import InferenceOption
 from evalstats.inference.scales import ScaleName
 from evalstats.mergeable import MergeableEstimator
+from evalstats.options import typed_options
 from evalstats.results.estimate import Estimate
 from evalstats.winrate.coding import Coding, require_coding, unit_preference
 from evalstats.winrate.glm_kernels import weighted_means
@@ -269,6 +270,7 @@ def model_offsets(columns: Judgements) -> Codes:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
+@typed_options
 def win_rate(preference: ArrayLike, *, coding: Coding = "alpaca") -> dict[str, float]:
     """Win rate of one model with the counts of AlpacaEval's table, as plain numbers.
 
@@ -303,13 +305,15 @@ def win_rate(preference: ArrayLike, *, coding: Coding = "alpaca") -> dict[str, f
     62.5
     """
     require_coding(coding)
-    column, missing = to_array("preference", preference)
     if coding == "alpaca":
-        raw = np.array(column, dtype=np.float64).ravel()
+        raw = number_array("preference", preference).ravel()
     else:
-        raw = unit_preference(np.atleast_1d(column), coding) + 1.0
-    if missing is not None:
-        raw[missing] = np.nan
+        column, missing = to_array("preference", preference)
+        if column.ndim != 1:
+            raise InputError(f"preference has shape {column.shape}: pass one value per row")
+        raw = unit_preference(column, coding) + 1.0
+        if missing is not None:
+            raw[missing] = np.nan
     coded = np.where(raw == 0.0, 1.5, raw)
     y = coded[(coded >= 1.0) & (coded <= 2.0)] - 1.0
     rounded = np.rint(np.where(raw == 1.5, 0.0, raw))

@@ -302,7 +302,7 @@ class TestRefusals:
             ({"shared_fpr": "median"}, "shared_fpr='median' is unknown"),
             ({"shared_quantile": 1.0}, r"shared_quantile=1.0: it lies in \(0, 1\)"),
             ({"fpr_bounds": []}, "fpr_bounds is an empty list"),
-            ({"fpr_bounds": 0.1}, r"fpr_bounds=0.1: pass \(lower, upper\)"),
+            ({"fpr_bounds": 0.1}, r"fpr_bounds=0.1: expected a tuple"),
             ({"fpr_bounds": [BOUNDS, BOUNDS]}, "fpr_bounds repeats a pair"),
             ({"fpr_bounds": (0.1, float("nan"))}, "0 < lower < upper <= 1"),
             ({"interval": "t"}, "interval='t': choose 'logit' or 'wald'"),

@@ -265,7 +265,7 @@ def test_consistency_resampling_is_the_same_for_every_call_and_needs_independent
     clustered = es.CalibrationError().fit(y, p, cluster=np.arange(300) // 3)
     with pytest.raises(es.InputError, match="fit without cluster="):
         clustered.calibration_test()
-    with pytest.raises(es.InputError, match="n_resamples must be a positive integer"):
+    with pytest.raises(es.InputError, match="n_resamples=0: give a positive integer"):
         fitted.calibration_test(0)
 
 

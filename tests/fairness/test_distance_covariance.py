@@ -344,7 +344,7 @@ S = np.arange(N) % 2
 REFUSALS = [
     ({"prediction": Y, "protected": {"r": np.arange(N) % 3}}, {}, "declare 'r' as nominal"),
     ({"prediction": Y, "protected": {"r": Y}}, {"nominal": ["q"]}, "nominal names 'q'"),
-    ({"prediction": Y, "protected": {"r": Y}}, {"nominal": "r"}, "pass a list of names"),
+    ({"prediction": Y, "protected": {"r": Y}}, {"nominal": "r"}, "expected a list"),
     (
         {"prediction": Y, "protected": {"r": S}},
         {"nominal": ["r"], "continuous": ["r"]},

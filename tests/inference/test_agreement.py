@@ -309,8 +309,8 @@ def test_strata_given_as_an_array(sample):
 @pytest.mark.parametrize(
     ("create", "message"),
     [
-        (lambda: Bootstrap(n_resamples=0), "n_resamples must be a positive integer, not 0"),
-        (lambda: Bootstrap(n_resamples=2.5), "n_resamples must be a positive integer"),
+        (lambda: Bootstrap(n_resamples=0), "n_resamples=0: give an integer of at least 2"),
+        (lambda: Bootstrap(n_resamples=2.5), "n_resamples=2.5: give an integer"),
         (lambda: Bootstrap(interval="normal"), "interval='normal' is unknown: choose one of"),
         (lambda: Bootstrap(kind="wild"), "kind='wild' is unknown"),
         (lambda: Bootstrap(rng=np.random.RandomState(0)), "rng is a RandomState"),

@@ -90,8 +90,8 @@ def test_seeds():
     ("arguments", "options", "message"),
     [
         (("a", "c"), {}, r"'c' is no model: choose from \['a', 'b'\]"),
-        (("a", "b"), {"n_resamples": 0}, "n_resamples must be a positive integer, not 0"),
-        (("a", "b"), {"n_resamples": 1.5}, "n_resamples must be a positive integer"),
+        (("a", "b"), {"n_resamples": 0}, "n_resamples=0: give a positive integer"),
+        (("a", "b"), {"n_resamples": 1.5}, "n_resamples=1.5: expected an integer"),
         (("a", "b"), {"alternative": "both"}, "alternative='both': choose two-sided"),
     ],
 )

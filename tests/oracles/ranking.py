@@ -114,3 +114,23 @@ def derivative(statistic, y, scores, weight, step=1e-6):
         change = statistic(y, scores, up) - statistic(y, scores, down)
         result[row] = change / (up[row] - down[row])
     return result
+
+
+def subgroup_losses(y, scores, weight, group):
+    """Losses of AUROC and AP by (group of the positive, group of the negative).
+
+    A misranked pair costs AUROC its weight, a tie half of it. AP loses, at each positive, the
+    share of the negatives among what scores as high, and each negative its part of that.
+    """
+    groups = sorted(set(group.tolist()))
+    positives, negatives = np.flatnonzero(y), np.flatnonzero(~y)
+    all_pairs = weight[positives].sum() * weight[negatives].sum()
+    by_pair = {"auroc": np.zeros((len(groups),) * 2), "ap": np.zeros((len(groups),) * 2)}
+    for i, j in product(positives, negatives):
+        place = groups.index(group[i]), groups.index(group[j])
+        if scores[j] >= scores[i]:
+            share = 0.5 if scores[j] == scores[i] else 1.0
+            by_pair["auroc"][place] += share * weight[i] * weight[j] / all_pairs
+            fired = weight[scores >= scores[i]].sum()
+            by_pair["ap"][place] += weight[i] / weight[positives].sum() * weight[j] / fired
+    return by_pair["auroc"], by_pair["ap"]

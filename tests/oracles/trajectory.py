@@ -57,3 +57,18 @@ def variogram_score(samples, y):
             mean = np.mean(np.abs(samples[:, i] - samples[:, j]) ** 0.5)
             score += (np.abs(y[i] - y[j]) ** 0.5 - mean) ** 2
     return score
+
+
+def amv(samples, scene, reg):
+    """Largest eigenvalue of the mean covariance of a scene's cells, averaged over scenes."""
+    _, steps, agents, d = samples.shape
+    tops = []
+    for s in np.unique(scene):
+        cells = [
+            np.cov(samples[:, t, a].T, bias=True) + reg * np.eye(d)
+            for t in range(steps)
+            for a in range(agents)
+            if scene[a] == s
+        ]
+        tops.append(np.linalg.eigvalsh(np.mean(cells, axis=0))[-1])
+    return np.mean(tops)

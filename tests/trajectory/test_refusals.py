@@ -104,7 +104,7 @@ def test_refused_mixtures_and_probabilities():
         samples=es.GaussianMixtures(weights, means, good),
     )
     refused(
-        "negative, not finite or all zero",
+        "negative, not finite, far too large or all zero",
         samples=es.WeightedSamples(np.zeros((60, 2, 5, 2)), -np.ones(60)),
     )
     refused(

@@ -483,7 +483,7 @@ def test_davidson_needs_ties_and_nothing_between():
         ({"anchor": {}}, "anchor is an empty mapping"),
         ({"anchor": {"x": np.nan}}, r"anchor\['x'\] is nan"),
         ({"anchor": {"x": 1, "y": 2}, "ridge": 1.0}, "ridge and several anchors"),
-        ({"controls": "tokens"}, "controls='tokens': pass a list"),
+        ({"controls": "tokens"}, "controls='tokens': expected a list"),
         ({"controls": ["tokens"]}, "need data= with columns"),
     ],
 )

@@ -164,7 +164,7 @@ def test_unreadable_files(tmp_path):
         read_alpaca_annotations(tmp_path / "absent.json")
     broken = tmp_path / "broken.json"
     broken.write_text("[1,", encoding="utf-8")
-    with pytest.raises(es.InputError, match="is no JSON"):
+    with pytest.raises(es.InputError, match="is no valid json"):
         read_alpaca_annotations(broken)
     parquet = tmp_path / "broken.parquet"
     parquet.write_text("no parquet", encoding="utf-8")
