@@ -9,6 +9,7 @@ from evalstats.detection.matching import Matches, sorted_by
 from evalstats.detection.records import Codes
 
 Array = NDArray[np.float64]
+EXACT_INTEGERS = 2.0**53
 GRID = np.linspace(0.0, 1.0, 101)
 
 
@@ -170,5 +171,8 @@ def _in_units(weight: Array) -> tuple[Array, float]:
         return weight, 1.0
     unit = float(weight[weight > 0].min())
     multiple = weight / unit
+    if multiple.max() > EXACT_INTEGERS:
+        # Sums of these are not exact in any unit.
+        return weight, 1.0
     whole = np.rint(multiple)
     return (whole if np.allclose(multiple, whole, rtol=1e-12, atol=0.0) else multiple), unit

@@ -24,6 +24,7 @@ RULES = ("mse", "imse", "cer", "mse_two", "imse_two", "cer_two", "r3d")
 BANDWIDTH_KEYS = ("outcome", "below", "above", "treatment")
 DEFAULT_GRID = np.arange(1, 100) / 100.0
 MAX_ORDER = 8
+LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,10 @@ def require_orders(p: object, s: object) -> None:
 
 def require_number(name: str, value: Any, low: float) -> None:
     """Refuse what is no finite number of at least `low`."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or value < low:
+    value = value.item() if isinstance(value, np.number) else value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Compared rather than converted: an integer may be larger than any float.
+    if not number or not low <= value <= LARGEST or value < -LARGEST:
         wanted = "a finite number" if low == -np.inf else f"a finite number >= {low:g}"
         raise InputError(f"{name}={value!r}: it must be {wanted}")
 

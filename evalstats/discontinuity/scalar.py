@@ -13,10 +13,12 @@ from evalstats.discontinuity.options import Kernel, require_choice, require_numb
 from evalstats.discontinuity.scalar_kernels import scalar_jump
 from evalstats.discontinuity.sides import KERNEL_CODES
 from evalstats.errors import InputError
+from evalstats.options import typed_options
 
 NO_WEIGHT = np.empty(0)
 
 
+@typed_options
 def regression_discontinuity(
     running: ArrayLike,
     outcome: ArrayLike,

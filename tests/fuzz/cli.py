@@ -31,7 +31,7 @@ VALUES = (
     "__import__('os').system('true')", "length", "{}", "/dev/null", "/nonexistent/x.csv", ".",
     "AP", "coco", "fixed", "pool", "\x1b[2J", "wald", "group",
 )  # fmt: skip
-SHARES = {"recalibrate": 0.03, "demo": 0.002}
+SHARES = {"recalibrate": 0.03, "demo": 0.002, "run": 0.3}
 
 
 @cache
@@ -77,13 +77,83 @@ def data() -> dict[str, str]:
             image = np.zeros((8, 8)) if i < 2 else np.pad(np.ones((3, 3)), (2, 3))
             content = image if name == "masks" else image + rng.normal(size=(8, 8))
             np.save(paths[name] / f"{i}.npy", content)
+    paths["toml"] = root / "study.toml"
+    paths["toml"].write_text(STUDY.replace("ROWS", str(paths["csv"])), encoding="utf-8")
     return {name: str(path) for name, path in paths.items()}
+
+
+STUDY = """
+title = "<script>"
+seed = 1
+[data.test]
+path = "ROWS"
+filter = "p > 0.1"
+[defaults]
+y_true = "y"
+y_score = ["p", "q"]
+y_prob = { A = "p", B = "q" }
+[[metric]]
+estimator = "AUROC"
+by = "group"
+[[metric]]
+estimator = "BrierScore"
+inference = { method = "bootstrap", n_resamples = 20 }
+compare = { reference = "A", margin = 0.1 }
+[compare]
+adjust = "holm"
+[[family]]
+name = "all"
+metrics = "all"
+[output]
+tables = ["tex"]
+figures = []
+report = false
+"""
+SPOILS = (
+    "[",
+    "]",
+    "=",
+    "\n[[metric]]\n",
+    "nan",
+    "-1",
+    '""',
+    "true",
+    "1e400",
+    "\x00",
+    "é",
+    "{",
+    "[]",
+)
+
+
+def broken_study(rng: Rng) -> str:
+    """A study file with pieces cut out, repeated or exchanged."""
+    text = Path(data()["toml"]).read_text(encoding="utf-8")
+    for _ in range(int(rng.integers(1, 4))):
+        lines = text.split("\n")
+        at = int(rng.integers(len(lines)))
+        kind = int(rng.integers(4))
+        if kind == 0:
+            del lines[at]
+        elif kind == 1:
+            lines.insert(int(rng.integers(len(lines))), lines[at])
+        elif kind == 2:
+            lines[at] = lines[at].split("=")[0] + "= " + pick(rng, SPOILS)
+        else:
+            place = int(rng.integers(len(lines[at]) + 1))
+            lines[at] = lines[at][:place] + pick(rng, SPOILS) + lines[at][place:]
+        text = "\n".join(lines) or "x"
+    path = folder() / f"study-{int(rng.integers(1000))}.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
 
 
 SCORES = ["p", "q", "<script>", r"\input{x}|_%"]
 TRAJECTORY = ["--trajectory", "truth", "--samples", "s"]
 BASE: Mapping[str, Callable[[Mapping[str, str]], list[str]]] = {
     "demo": lambda f: ["--out", "/nonexistent/folder/report"],
+    "run": lambda f: [f["toml"], "--dry-run"],
+    "init": lambda f: [f["csv"], "--out", "starter.toml", "--force"],
     "auroc": lambda f: [f["csv"], "--y-true", "y", "--y-score", *SCORES],
     "auprc": lambda f: [f["parquet"], "--y-true", "y", "--y-score", *SCORES],
     "mistakes": lambda f: [f["csv"], "--y-true", "y", "--y-score", *SCORES, "--group", "group"],
@@ -130,9 +200,11 @@ def targets() -> list[Target]:
 def _drawer(verb: str) -> Callable[[Rng], Trial]:
     def draw(rng: Rng) -> Trial:
         words = BASE[verb](data()) if verb else []
+        if verb == "run" and rng.random() < 0.7:
+            words[0] = broken_study(rng)
         for _ in range(int(pick(rng, (0, 1, 1, 2, 3)))):
             words = _spoiled(rng, words)
-        if rng.random() < 0.5 and verb and verb != "demo":
+        if rng.random() < 0.5 and verb and verb not in ("demo", "run", "init"):
             words = [*words, "--format", pick(rng, ("latex", "markdown", "json", "table", "csv"))]
         if verb in ("demo", ""):
             words = [word for word in words if "demo" not in word]
@@ -181,7 +253,12 @@ def run(words: list[str]) -> tuple[int, str, str, list[str]]:
     before = sys.argv
     sys.argv = ["evalstats"]
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        # Studies are written where the command was called.
+        with (
+            contextlib.chdir(folder()),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
             app(words)
         code: Any = 0
     except SystemExit as stopped:

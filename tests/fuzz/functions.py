@@ -113,6 +113,11 @@ def _audit(rng: Rng, n: int) -> Arguments:
     return {"prediction": rng.random(n), "group": _labels(rng, n)}
 
 
+def _jump(rng: Rng, n: int) -> Arguments:
+    running = rng.uniform(-1, 1, n)
+    return {"running": running, "outcome": rng.normal(size=n), "bandwidth": 0.8}
+
+
 def _preference(rng: Rng, n: int) -> Arguments:
     return {"preference": 1 + rng.random(n)}
 
@@ -148,6 +153,7 @@ FUNCTIONS: Mapping[str, Callable[[Rng, int], Arguments]] = {
     "pooled_average_precision": _detections,
     "rank_models": _ranked,
     "recalibration_report": _any_forecast,
+    "regression_discontinuity": _jump,
     "smooth_calibration_error": _forecast,
     "spiegelhalter_test": _forecast,
     "unfairness": _audit,

@@ -17,6 +17,8 @@ ELSEWHERE = {
     "Analytic", "Detections", "Estimate", "Estimator", "EvalstatsWarning", "GroundTruth",
     "InputError", "Jackknife", "ModelRanks", "NoInference", "read_detections",
     "read_ground_truth",
+    "Study",
+    "StudyResult",
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ ADDED = {
     "options = { level = 2 }": r"line 8: .*level=2.0",
     'inference = "bootstap"': r"line 8: .*method 'bootstap' is unknown. Did you mean 'bootstrap'",
     'inference = { method = "bootstrap", resamples = 5 }': r"bootstrap has no option 'resamples'",
-    'inference = { method = "bootstrap", n_resamples = 0 }': r"n_resamples must be a positive",
+    'inference = { method = "bootstrap", n_resamples = 0 }': r"n_resamples=0: give an integer of",
     'inference = { method = "bootstrap", n_resamples = "5" }': r"line 8: .*write an integer",
     'compare = { reference = "stron" }': r"line 8: .*'stron' is no model. Did you mean 'strong'\?",
     'compare = { adjust = "holmes" }': r"line 8: .*'holmes' is unknown. Did you mean 'holm'",
