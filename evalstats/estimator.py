@@ -5,18 +5,18 @@ The author of a metric writes ``_prepare``, ``_evaluate`` and, where a closed fo
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from evalstats.configuration import Configured
 from evalstats.data.columns import Columns, Role, dense_codes
+from evalstats.data.groups import group_rows, groups_independent, is_nested
 from evalstats.data.intake import NanPolicy, collect_columns
 from evalstats.errors import InputError, collected_warnings, warn
 from evalstats.inference.engine import infer
@@ -36,6 +36,7 @@ from evalstats.options import require_declared_types, typed_options
 from evalstats.results.estimate import Estimate
 from evalstats.results.method_text import methods_sentence
 from evalstats.results.ranges import require_level
+from evalstats.results.terms import term_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -317,7 +318,7 @@ class Estimator(Configured, ABC):
             raise InputError(f"nan_policy={self.nan_policy!r}: choose 'raise' or 'omit'")
 
     def _estimate(self, columns: Columns) -> Estimate:
-        groups = _group_rows(columns)
+        groups = group_rows(columns)
         samples = [columns if rows is None else columns.take(rows) for rows in groups]
         prepared = [self._prepare(sample) for sample in samples]
         method = self.inference
@@ -339,7 +340,7 @@ class Estimator(Configured, ABC):
         method: Inference,
     ) -> Problem:
         """Bind prepared samples to their units and weights."""
-        independent = _groups_independent(columns)
+        independent = groups_independent(columns)
         units = Units(
             columns.n,
             columns.n if columns.cluster is None else int(columns.cluster.max()) + 1,
@@ -390,7 +391,7 @@ class Estimator(Configured, ABC):
         populations = self._populations(columns)
         if populations is None or columns.cluster is None:
             return populations
-        return populations if _nested(columns.cluster, populations) else None
+        return populations if is_nested(columns.cluster, populations) else None
 
     def _resampling_strata(
         self, columns: Columns, method: Inference, independent: bool
@@ -430,7 +431,7 @@ class Estimator(Configured, ABC):
             n_clusters=int(problem.units.active.sum()) if clustered else None,
             inference=self._inference_name(method),
             level=float(self.level),
-            terms=_term_frame(columns, [self._terms(sample) for sample in samples]),
+            terms=term_frame(columns, [self._terms(sample) for sample in samples]),
             value=problem.value,
             standard_error=np.sqrt(np.clip(variance, 0.0, None)),
             covariance=distribution.covariance,
@@ -493,52 +494,3 @@ class Estimator(Configured, ABC):
             warn(code, message, stacklevel=6)
         remarks = [remark for sample in samples for remark in self._remarks(sample)]
         return [*(message for _, message in diagnoses), *dict.fromkeys(remarks)]
-
-
-def _group_rows(columns: Columns) -> list[NDArray[np.int64] | None]:
-    if columns.group is None:
-        return [None]
-    order = np.argsort(columns.group, kind="stable")
-    counts = np.bincount(columns.group)
-    return list(np.split(order, np.cumsum(counts)[:-1]))
-
-
-def _groups_independent(columns: Columns) -> bool:
-    """Whether no cluster spans two groups."""
-    if columns.group is None or columns.cluster is None:
-        return True
-    return _nested(columns.cluster, columns.group)
-
-
-def _nested(cluster: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
-    """Whether `codes` are constant within every cluster."""
-    pairs = cluster * (int(codes.max()) + 1) + codes
-    return len(np.unique(pairs)) == len(np.unique(cluster))
-
-
-def _storable(label: Hashable) -> Hashable:
-    """Labels as tables can hold them, which know no numbers of more than 64 bits."""
-    return float(label) if isinstance(label, np.longdouble) else label
-
-
-def _term_frame(
-    columns: Columns, terms: Sequence[Sequence[Mapping[str, Hashable]]]
-) -> pl.DataFrame:
-    rows: list[dict[str, Hashable]] = []
-    for position, part in enumerate(terms):
-        for term in part:
-            row = dict(term)
-            if columns.group is not None:
-                labels = columns.group_labels[position]
-                row["group"] = (
-                    labels[0] if len(labels) == 1 else ", ".join(str(label) for label in labels)
-                )
-            rows.append(row)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    order: list[str] = [name for name in ("metric", "model", "group", "class") if name in names]
-    order += [name for name in names if name not in order]
-    try:
-        content = {name: [_storable(row.get(name)) for row in rows] for name in order}
-        return pl.DataFrame(content, strict=False)
-    except UnicodeEncodeError as error:
-        raise InputError(f"the name of a model or group is no Unicode text: {error}") from error
