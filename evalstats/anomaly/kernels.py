@@ -122,20 +122,18 @@ def slot_counts(
                 used += 1
         return slots[:used].copy(), counts[:used].copy()
     dense = np.zeros(2 * tail.size, dtype=np.int32)
-    used = 0
     for position in range(n):
-        if dense[slots[position]] == 0:
-            used += 1
         dense[slots[position]] += 1
-    counts = np.empty(used, dtype=np.int32)
     used = 0
+    found = np.empty(dense.size + 1, dtype=np.int32)
+    counts = np.empty(dense.size + 1, dtype=np.int32)
     for slot in range(dense.size):
-        if dense[slot] > 0:
-            slots[used] = slot
-            counts[used] = dense[slot]
-            used += 1
+        # Written before it is known to be needed, without a branch.
+        found[used] = slot
+        counts[used] = dense[slot]
+        used += int(dense[slot] > 0)
     # Copies: what is kept must not hold on to the buffers.
-    return slots[:used].copy(), counts
+    return found[:used].copy(), counts[:used].copy()
 
 
 @kernel

@@ -215,7 +215,7 @@ class StackPixels:
         """
         units = self.normal_unit.tolist()
         peaks = over_images(self.maps.peaks, units, work)
-        pooled = _joined(peaks)
+        pooled = np.concatenate(peaks)
         floor = float(np.partition(pooled, len(pooled) - wanted)[len(pooled) - wanted])
         found = over_images(
             lambda i: at_least(high_runs(self._normal(units[i]), peaks[i], floor), floor),
