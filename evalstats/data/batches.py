@@ -6,7 +6,7 @@ from os import PathLike
 import narwhals as nw
 import polars as pl
 
-from evalstats.data.files import scan_table
+from evalstats.data.files import scan_table, table_read
 from evalstats.data.frames import unknown_column
 from evalstats.errors import InputError
 
@@ -97,7 +97,8 @@ def selected(table: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:
 
 def batch_rows(table: pl.LazyFrame) -> int:
     """Rows of a batch of about 64 MiB, judged by the first rows."""
-    head = table.head(SAMPLED_ROWS).collect()
+    with table_read():
+        head = table.head(SAMPLED_ROWS).collect()
     if head.height < SAMPLED_ROWS:
         return MOST_ROWS
     per_row = max(float(head.estimated_size()) / head.height, 1.0)
@@ -105,14 +106,15 @@ def batch_rows(table: pl.LazyFrame) -> int:
 
 
 def _chunks(table: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
-    if hasattr(table, "collect_batches"):
-        yield from table.collect_batches(chunk_size=size, maintain_order=True)
-        return
-    # polars before 1.34: slices of a scan read only the row groups that they touch.
-    start = 0
-    while (chunk := table.slice(start, size).collect()).height:
-        yield chunk
-        start += chunk.height
+    with table_read():
+        if hasattr(table, "collect_batches"):
+            yield from table.collect_batches(chunk_size=size, maintain_order=True)
+            return
+        # polars before 1.34: slices of a scan read only the row groups that they touch.
+        start = 0
+        while (chunk := table.slice(start, size).collect()).height:
+            yield chunk
+            start += chunk.height
 
 
 def require_rows(rows: object) -> int | None:

@@ -1,6 +1,7 @@
 """Tables in files, opened lazily by their extension: one file, or all that a glob matches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from glob import has_magic
 from os import PathLike, fspath
 from pathlib import Path
@@ -83,6 +84,16 @@ def matching_files(source: Source) -> list[Path]:
     if path.is_dir():
         raise InputError(f"{name!r} is a directory: name one data file, or a pattern such as *.csv")
     return [path]
+
+
+@contextmanager
+def table_read(argument: str = "data") -> Iterator[None]:
+    """Refuse a table that turns out to be damaged when its rows are read."""
+    try:
+        yield
+    except BROKEN as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{argument} cannot be read: {reason[0]}") from error
 
 
 def unreadable(path: Path, error: BaseException) -> InputError:

@@ -29,32 +29,40 @@ class Frame:
         pattern of data files.
     wanted : iterable of object
         The role arguments; of a lazy frame only the columns that they name are collected.
+    argument : str
+        What messages call the frame.
     """
 
-    def __init__(self, data: object, wanted: Iterable[object]) -> None:
+    def __init__(self, data: object, wanted: Iterable[object], argument: str = "data") -> None:
         if isinstance(data, str | PathLike):
-            data = scan_table(data)
+            try:
+                data = scan_table(data)
+            except InputError as error:
+                raise InputError(f"{argument}={str(data)!r}: {error}") from error
         try:
             native = nw.from_native(data, pass_through=True)
         except NarwhalsError as error:
-            raise InputError(f"data cannot be read as a frame: {_one_line(error)}") from error
+            raise InputError(f"{argument} cannot be read as a frame: {_one_line(error)}") from error
         if not isinstance(native, nw.DataFrame | nw.LazyFrame):
             if not hasattr(data, "__arrow_c_stream__"):
                 raise InputError(
-                    f"data is a {type(data).__name__}, which is no data frame: pass a polars, "
-                    "pandas or pyarrow frame or a file name, or leave data= out and pass arrays"
+                    f"{argument} is a {type(data).__name__}, which is no data frame: pass a "
+                    "polars, pandas or pyarrow frame or a file name, or leave data= out and pass "
+                    "arrays"
                 )
             try:
                 native = nw.from_native(pl.DataFrame(data))
             except (*BROKEN, TypeError, ValueError) as error:
-                raise InputError(f"data cannot be read as a frame: {_one_line(error)}") from error
+                raise InputError(
+                    f"{argument} cannot be read as a frame: {_one_line(error)}"
+                ) from error
         self.names: list[str] = list(native.collect_schema().names())
         if isinstance(native, nw.LazyFrame):
             names = [name for name in dict.fromkeys(_flatten(wanted)) if name in self.names]
             try:
                 native = native.select(names).collect()
             except (NarwhalsError, *BROKEN) as error:
-                raise InputError(f"data cannot be read: {_one_line(error)}") from error
+                raise InputError(f"{argument} cannot be read: {_one_line(error)}") from error
         self._frame: nw.DataFrame[Any] = native
 
     def column(self, argument: str, name: object) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

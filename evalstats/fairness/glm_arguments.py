@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
+def require_one_kind(argument: str, labels: NDArray[Any]) -> None:
+    """Refuse labels that cannot be told apart by order, such as text among numbers."""
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        raise InputError(
+            f"{argument} mixes values of unlike types ({error}): convert them to one type"
+        ) from error
+
+
 def outcome_of(y: NDArray[Any], family: Family) -> tuple[Array, NDArray[Any] | None]:
     """Outcome as numbers, and the two classes of a binomial model."""
     if family == "binomial":
+        require_one_kind("y", y)
         numeric = y.dtype.kind == "f" and bool(((y >= 0) & (y <= 1)).all())
         classes = np.array([0, 1]) if numeric and len(np.unique(y)) > 2 else np.unique(y)
         if len(classes) == 1:

@@ -320,7 +320,7 @@ def _pivoted(
     wanted = {"unit": unit, "model": model, "score": score}
     if block is not None:
         wanted["block"] = block
-    frame = Frame(data, wanted.values())
+    frame = Frame(data, wanted.values(), "scores")
     read = {}
     for role, name in wanted.items():
         values, missing = frame.column(role, name)

@@ -40,7 +40,7 @@ def given_difficulty(source: object) -> tuple[list[Hashable], Array]:
         labels: list[Hashable] = list(source)
         column = np.array(list(source.values()), dtype=np.float64)
     else:
-        frame = Frame(source, [])
+        frame = Frame(source, [], "difficulty")
         labels = key_column(frame, "difficulty").tolist()
         column = np.array(frame.column("difficulty", "difficulty")[0], dtype=np.float64)
     if len(set(labels)) < len(labels):

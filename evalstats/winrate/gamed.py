@@ -53,7 +53,7 @@ def gamed_judgements(source: object, coding: Coding) -> Gamed:
     Gamed
         Judgements whose weights sum to 0.2 within each instruction.
     """
-    frame = Frame(source, [])
+    frame = Frame(source, [], "gamed")
     keys = key_column(frame, "gamed")
     y = unit_preference(
         frame.column("gamed", "preference")[0], coding, argument="preference of gamed"
