@@ -139,8 +139,10 @@ def is_baseline(block: Block, name: str) -> bool:
         return True
     if "length_model" not in block.values:
         return False
-    equal = block.values["length_model"] == block.values["length_baseline"]
-    return bool(equal.all() and (block.y[np.isfinite(block.y)] == 0.5).all())
+    lengths = block.values["length_model"], block.values["length_baseline"]
+    # A formula without lengths does not look at them, whatever they are.
+    equal = all(own.dtype.kind in "biuf" for own in lengths) and np.array_equal(*lengths)
+    return bool(equal and (block.y[np.isfinite(block.y)] == 0.5).all())
 
 
 def preset_terms(block: Block, model: str) -> Terms:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.data.intake import number_array
 from evalstats.errors import InputError
 from evalstats.options import require_declared_types
 
@@ -194,7 +195,7 @@ def _contrasts(columns: Columns, context: Collection[str], *, swapped: bool) -> 
         elif name.endswith("_model"):
             variable = name.removesuffix("_model")
             model, baseline = side_names(variable)
-            own, other = (columns[side].astype(np.float64) for side in (model, baseline))
+            own, other = (number_array(side, columns[side]) for side in (model, baseline))
             if swapped:
                 own, other = other, own
             # Baseline minus model is AlpacaEval's order, in which its coefficients are published.

@@ -181,5 +181,8 @@ def _mean_influence(design: Design, values: Array, weights: Array) -> Array:
         known = np.isfinite(values[own])
         w = np.where(known, rows.weight[own], 0.0)
         deviations = np.where(known, w * (values[own] - mean), 0.0)
-        influence[:, model] = np.bincount(item, deviations, design.n_items) / (w @ weights[item])
+        # Undefined in a resample without items of this model.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mass = w @ weights[item]
+            influence[:, model] = np.bincount(item, deviations, design.n_items) / mass
     return influence
