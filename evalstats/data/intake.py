@@ -217,6 +217,8 @@ def number_array(argument: str, value: object) -> NDArray[np.float64]:
             # Casting drops imaginary parts, and reads numbers out of text.
             if array.dtype.kind != "O":
                 raise TypeError(f"it has dtype {array.dtype}")
+            if any(np.iscomplexobj(item) for item in array.ravel()):
+                raise TypeError("it holds complex numbers")
             array = array.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{argument} must hold real numbers: {error}") from error
