@@ -165,6 +165,21 @@ def test_a_lost_scheduler_is_one_readable_error(frames):
         cluster.status = distributed.Status.closed
 
 
+def test_a_restarted_scheduler_is_one_readable_error(frames):
+    with cluster_of(1) as cluster, distributed.Client(cluster) as client:
+        parts = [dask.delayed(asleep)(frame) for frame in frames[:2]]
+        restart = threading.Timer(1.0, client.restart)
+        restart.start()
+        start = time.monotonic()
+        with pytest.raises(ClusterError, match=r"was lost or restarted and forgot"):
+            fit(es.AUROC(), parts, *ROLES, client=client, patience=5)
+        assert time.monotonic() - start < 30
+        restart.join()
+        # The cluster is usable again.
+        again = fit(es.AUROC(), frames, *ROLES, client=client)
+    assert again.estimate_.n_units == sum(frame.height for frame in frames)
+
+
 def test_without_a_cluster_and_refusals(frames):
     expected = streaming.fit(estimators(), *ROLES, data=frames)
     assert_same_bits(fit(estimators(), frames, *ROLES), expected)

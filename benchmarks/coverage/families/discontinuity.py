@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import evalstats as es
-from benchmarks.coverage.design import DEAR, LEVEL, Design, Procedure, Reading, Readings
+from benchmarks.coverage.design import LEVEL, Design, Procedure, Reading, Readings
 
 Array = NDArray[np.float64]
 N_DRAWS = 50
 N_RESAMPLES = 499
+STUDIES = 1000
+ERROR = "root mean square error of the curve"
 GRID = np.arange(1, 10) / 10.0
 NORMAL = stats.norm.ppf(GRID)
 Kind = Literal["constant", "heterogeneous", "fuzzy", "clustered"]
@@ -91,6 +93,7 @@ class Cutoff:
         constant = self.effect == 0 or self.kind != "heterogeneous"
         return {
             "median": float(self.curve()[MEDIAN]),
+            ERROR: 0.0,
             "no effect": 0.0 if self.effect == 0 else np.nan,
             "equal effects": 0.0 if constant else np.nan,
         }
@@ -110,15 +113,18 @@ def bands(population: Cutoff, method: Method, compat: Any = None) -> Any:
         low, high = estimate.confidence_interval()
         errors = estimate.standard_error
         median = Reading(*(float(item[MEDIAN]) for item in (estimate.value, errors, low, high)))
-        if compat:
-            return {"median": median}
-        drawn = rdd.multiplier_bootstrap(N_RESAMPLES, rng=seed)
         error = np.abs(estimate.value - population.curve())
+        # Its bias is its mean; root of bias squared plus SD squared is the RMSE of the rule.
+        whole = Reading(value=float(np.sqrt(np.mean(error**2))))
+        if compat:
+            return {"median": median, ERROR: whole}
+        drawn = rdd.multiplier_bootstrap(N_RESAMPLES, rng=seed)
         wide = error.max() <= drawn.critical_value(LEVEL)
         narrow = (error / errors).max() <= drawn.critical_value(LEVEL, kind="studentized")
         none, equal = drawn.tests()["p_value"].to_list()
         return {
             "median": median,
+            ERROR: whole,
             "band of constant width": Reading(covered=float(wide)),
             "studentised band": Reading(covered=float(narrow)),
             "no effect": Reading(p_value=none),
@@ -130,11 +136,14 @@ def bands(population: Cutoff, method: Method, compat: Any = None) -> Any:
 
 CELLS: tuple[tuple[Cutoff, Method], ...] = (
     (Cutoff("constant", 200), "frechet"),
+    (Cutoff("constant", 200), "local_polynomial"),
     (Cutoff("constant", 200, effect=0.0), "frechet"),
     (Cutoff("constant", 500), "frechet"),
     (Cutoff("constant", 500), "local_polynomial"),
     (Cutoff("constant", 500, step=0.05), "frechet"),
     (Cutoff("heterogeneous", 200), "frechet"),
+    (Cutoff("heterogeneous", 200), "local_polynomial"),
+    (Cutoff("heterogeneous", 500), "frechet"),
     (Cutoff("heterogeneous", 500), "local_polynomial"),
     (Cutoff("fuzzy", 500), "frechet"),
     (Cutoff("clustered", 500), "frechet"),
@@ -157,7 +166,7 @@ def design(population: Cutoff, method: Method) -> Design:
         (default,) if discrete or null else (default, theirs),
         clusters=f"{population.n // 5} of 5" if population.kind == "clustered" else "",
         ties="running variable in steps of 0.05" if discrete else "",
-        replicates=DEAR,
+        replicates=STUDIES,
     )
 
 
