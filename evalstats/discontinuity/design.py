@@ -91,6 +91,10 @@ def prepare_design(columns: Columns, settings: Settings, grid: Grid) -> Design:
     if "treatment" in columns.single:
         column = columns.single["treatment"][:, np.newaxis]
         h = _treatment_bandwidth(column, sides, weights, settings, grid)
+        if isinstance(settings.bandwidth, str) and settings.compat is None:
+            # A first stage from fewer units than the outcome's is what makes a ratio unstable.
+            widths = [fit.h.max(axis=1, keepdims=True) for fit in outcomes.values()]
+            h = np.maximum(h, np.min(widths, axis=0))
         treatment = LocalFit.of(sides, column, h, settings.kernel, settings.p)
         treatment.require_estimable("treatment", np.ones(1), weights)
         _require_jump(treatment, weights)

@@ -445,6 +445,26 @@ def test_full_compliance_is_sharp(sample):
     np.testing.assert_allclose(full.standard_error, sharp.standard_error, rtol=1e-9)
 
 
+def test_first_stage_uses_no_narrower_window_than_the_outcome(rng):
+    # Selected alone, the window of a treatment like this is often narrower.
+    narrower = 0
+    for _ in range(6):
+        x = rng.uniform(-1, 1, 300)
+        treated = (rng.random(300) < np.where(x >= 0, 0.8, 0.2)).astype(float)
+        draws = (2 * x + treated + rng.normal(0, 0.25, 300))[:, np.newaxis]
+        draws = draws + rng.normal(size=(300, 30))
+        default = es.DistributionRDD().fit(x, draws, treatment=treated)
+        width = default.diagnostics()["bandwidth_min"].to_list()
+        alone = es.DistributionRDD().fit(x, treated).diagnostics()["bandwidth_min"][0]
+        narrower += alone < width[0]
+        h = {"outcome": width[0], "treatment": max(alone, width[0])}
+        given = es.DistributionRDD(bandwidth=h).fit(x, draws, treatment=treated)
+        np.testing.assert_allclose(
+            default.first_stage()["estimate"], given.first_stage()["estimate"], rtol=1e-10
+        )
+    assert narrower > 0
+
+
 def test_anderson_rubin_inverts_the_test(fuzzy):
     x, units, treated = fuzzy
     fitted = rdd(bandwidth=0.7, method="local_polynomial", rearrange="none")

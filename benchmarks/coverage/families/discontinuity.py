@@ -17,7 +17,7 @@ from benchmarks.coverage.design import LEVEL, Design, Procedure, Reading, Readin
 Array = NDArray[np.float64]
 N_DRAWS = 50
 N_RESAMPLES = 499
-STUDIES = 1000
+STUDIES = 4000
 ERROR = "root mean square error of the curve"
 GRID = np.arange(1, 10) / 10.0
 NORMAL = stats.norm.ppf(GRID)
