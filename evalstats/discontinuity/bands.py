@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evalstats.discontinuity.effect import treatment_jump
 from evalstats.discontinuity.r3d import consecutive_ranges, gini
+from evalstats.discontinuity.weak_first_stage import FirstStage, relative_first_stage
 from evalstats.errors import InputError
 from evalstats.inference.methods import random_key
 from evalstats.options import require_count
@@ -44,6 +46,8 @@ class MultiplierBootstrap:
         Both limits and their draws, for R3D's Gini test.
     compat : str or None
         Whose p-values: ours count the estimate itself, R3D's can be 0.
+    first_stage : FirstStage or None
+        Draws of the jump of the treatment in a fuzzy design.
     """
 
     quantiles: Array
@@ -53,9 +57,12 @@ class MultiplierBootstrap:
     level: float
     sides: tuple[Array, Array, Array, Array] | None = None
     compat: str | None = None
+    first_stage: FirstStage | None = None
 
     def critical_value(self, level: float | None = None, *, kind: BandKind = "constant") -> float:
         """Order statistic ceil(level (B + 1)) of the largest absolute (studentized) draw.
+
+        Half the width of a band in a sharp design; a fuzzy one needs more, see :meth:`band`.
 
         Parameters
         ----------
@@ -67,15 +74,19 @@ class MultiplierBootstrap:
         Returns
         -------
         float
-            Half width of the band, or multiple of the standard errors.
+            Distance from the curve, or multiple of the standard errors.
         """
         level = self.level if level is None else level
         require_level(level)
-        size = np.abs(self.draws)
+        draws = self.draws
         if kind == "studentized":
             varying = self.standard_error > 0
-            size = size[:, varying] / self.standard_error[varying]
-        largest = np.sort(size.max(axis=1, initial=0.0))
+            draws = draws[:, varying] / self.standard_error[varying]
+        return self._upper(np.abs(draws).max(axis=1, initial=0.0), level)
+
+    @staticmethod
+    def _upper(largest: Array, level: float) -> float:
+        largest = np.sort(largest)
         # Rounding must not push level (B + 1) over the next integer.
         rank = ceil(level * (len(largest) + 1) - ROUND_OFF)
         if rank > len(largest):
@@ -90,6 +101,11 @@ class MultiplierBootstrap:
     ) -> tuple[Array, Array]:
         """Uniform confidence band of the curve.
 
+        In a fuzzy design it inverts tests of the Anderson-Rubin type, since the error of the
+        treatment's jump depends on the effect: a curve at a distance is compared with draws that
+        hold if it is the true one. The band is then not symmetric, and infinite where the jump of
+        the treatment cannot be told from zero.
+
         Parameters
         ----------
         level : float, optional
@@ -102,9 +118,25 @@ class MultiplierBootstrap:
         low, high : float64 array (Q,)
             Limits of the band.
         """
+        level = self.level if level is None else level
         critical = self.critical_value(level, kind=kind)
-        half = critical * (self.standard_error if kind == "studentized" else 1.0)
-        return self.effect - half, self.effect + half
+        first = self.first_stage
+        if first is None:
+            half = critical * (self.standard_error if kind == "studentized" else 1.0)
+            return self.effect - half, self.effect + half
+        if kind == "studentized":
+            lower, upper = first.studentized_reach(critical, self.standard_error)
+            return self.effect - lower, self.effect + upper
+        below, above = first.constant_reach(
+            self.draws, critical, lambda largest: self._upper(largest, level)
+        )
+        return self.effect - below, self.effect + above
+
+    def _draws_under(self, curve: Array) -> Array:
+        """Draws of the error if `curve` is the true effect."""
+        if self.first_stage is None:
+            return self.draws
+        return self.draws + np.outer(self.first_stage.draws, self.effect - curve)
 
     def tests(
         self, ranges: Sequence[Sequence[float]] | None = None, level: float | None = None
@@ -164,9 +196,10 @@ class MultiplierBootstrap:
 
     def _supremum_test(self, test: str, pair: tuple[float, float], level: float) -> dict[str, Any]:
         inside = self._inside(pair)
-        effect, draws = self.effect[inside], self.draws[:, inside]
+        true = 0.0 if test == "nullity" else float(self.effect[inside].mean())
+        draws = self._draws_under(np.full(len(self.effect), true))[:, inside]
+        effect = self.effect[inside] - true
         if test == "homogeneity":
-            effect = effect - effect.mean()
             draws = draws - draws.mean(axis=1, keepdims=True)
         statistic = float(np.abs(effect).max())
         return self._row(test, pair, statistic, np.abs(draws).max(axis=1), level)
@@ -211,19 +244,26 @@ def gaussian_multipliers(
     curve = _one_curve(rdd.estimate_, conditions)
     if not bool(np.isfinite(curve.covariance).all()):
         raise InputError("the estimate has no covariance: fit with Analytic() or Bootstrap()")
-    roots, vectors = np.linalg.eigh(curve.covariance)
+    fuzzy = rdd.compat is None and "treatment" in rdd._fitted_columns().single
+    covariance = curve.covariance
+    if fuzzy:
+        covariance = relative_first_stage(rdd._joint().select(**_named(curve)))
+    roots, vectors = np.linalg.eigh(covariance)
     keep = roots > 1e-14 * max(float(roots[-1]), 0.0)
     scale = vectors[:, keep] * np.sqrt(roots[keep])
     seed = np.random.SeedSequence(random_key(rng))
     normals = np.random.Generator(np.random.Philox(seed)).standard_normal(
         (int(n_resamples), scale.shape[1])
     )
+    drawn = normals @ scale.T
+    size = len(curve)
     return MultiplierBootstrap(
         curve.terms["quantile"].to_numpy(),
         curve.value,
         curve.standard_error,
-        normals @ scale.T,
+        drawn[:, :size],
         rdd.level,
+        first_stage=FirstStage(drawn[:, size], covariance[size]) if fuzzy else None,
     )
 
 
@@ -254,6 +294,13 @@ def given_multipliers(
         limits = view._evaluate(prepared, prepared.weights)
         moved = multipliers.T @ view._influence(prepared, prepared.weights)
         sides = limits[:size], limits[size : 2 * size], moved[:, :size], moved[:, size : 2 * size]
+    first_stage = None
+    if rdd.compat is None and "treatment" in columns.single:
+        jump = rdd._joint_view()._influence(prepared, prepared.weights)[:, -1:]
+        covariance = relative_first_stage(rdd._joint().select(**_named(curve)))
+        moved = (multipliers.T @ (mass * jump))[:, 0]
+        relative = moved / (treatment_jump(prepared, prepared.weights) or np.nan)
+        first_stage = FirstStage(relative, covariance[-1])
     return MultiplierBootstrap(
         curve.terms["quantile"].to_numpy(),
         curve.value,
@@ -262,6 +309,7 @@ def given_multipliers(
         rdd.level,
         sides,
         rdd.compat,
+        first_stage,
     )
 
 
@@ -287,6 +335,11 @@ def _curves(estimate: Estimate) -> list[dict[str, object]]:
     names = [name for name in ("model", "group") if name in estimate.terms.columns]
     columns = [estimate.terms[name].to_list() for name in names]
     return [dict(zip(names, key, strict=True)) for key in dict.fromkeys(zip(*columns, strict=True))]
+
+
+def _named(curve: Estimate) -> dict[str, object]:
+    """Conditions that select one curve."""
+    return _curves(curve)[0]
 
 
 def _one_curve(estimate: Estimate, conditions: Mapping[str, object]) -> Estimate:

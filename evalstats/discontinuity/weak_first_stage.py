@@ -1,4 +1,12 @@
-"""Fuzzy designs: the jump of the treatment, and sets that hold when it is weak."""
+"""Fuzzy designs: the jump of the treatment, and sets that hold when it is weak.
+
+The error of an estimated ratio d / J is (d - t J) / J with the true t, whose variance changes with
+t by that of J. Sets that take it at each t cover whatever the strength of the first stage (Anderson
+and Rubin 1949; Feir, Lemieux and Marmer 2016); Wald intervals take it at the estimate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -9,6 +17,95 @@ from evalstats.results.estimate import Estimate
 from evalstats.results.ranges import require_level
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """Error of the jump of the treatment, relative to the jump.
+
+    Attributes
+    ----------
+    draws : float64 array (B,)
+        Its draws, joint with those of the effect curve.
+    covariance : float64 array (Q + 1,)
+        Its covariance with the error of the curve, then its variance.
+    """
+
+    draws: Array
+    covariance: Array
+
+    def constant_reach(
+        self, errors: Array, critical: float, upper: Callable[[Array], float]
+    ) -> tuple[float, float]:
+        """Distance below and above the curve at which a band of constant width ends.
+
+        At distance w along the main direction g of the error the draws are e - w g r, with r the
+        relative error of the jump; the band ends where their critical value is w itself.
+
+        Parameters
+        ----------
+        errors : float64 array (B, Q)
+            Draws of the error at the estimate.
+        critical : float
+            Their critical value.
+        upper : callable
+            Critical value of the largest absolute draws (B,).
+
+        Returns
+        -------
+        below, above : float
+            Infinite where the jump does not differ from zero at this level.
+        """
+        from scipy.optimize import brentq
+
+        if critical == 0.0:
+            return 0.0, 0.0
+        if upper(np.abs(self.draws)) >= 1.0:
+            return np.inf, np.inf
+        direction = np.linalg.eigh(errors.T @ errors)[1][:, -1]
+        direction = direction / direction[np.argmax(np.abs(direction))]
+        move = np.outer(self.draws, direction)
+
+        def reach(sign: float) -> float:
+            def excess(w: float) -> float:
+                return upper(np.abs(errors - sign * w * move).max(axis=1)) - w
+
+            far = critical
+            while excess(far) > 0.0:
+                far *= 2.0
+            return float(brentq(excess, 0.0, far, rtol=1e-10)) if excess(far) < 0.0 else far
+
+        return reach(-1.0), reach(1.0)
+
+    def studentized_reach(self, critical: float, standard_error: Array) -> tuple[Array, Array]:
+        """Distances below and above the curve, with the standard error at each distance.
+
+        Solves s^2 <= c^2 (se^2 - 2 s k + s^2 v) for s, where k is the covariance of the errors of
+        curve and jump and v the variance of the latter.
+        """
+        squared = critical**2
+        slope, variance = self.covariance[:-1], self.covariance[-1]
+        a = 1.0 - squared * variance
+        if a <= 0.0:
+            unbounded = np.full(len(standard_error), np.inf)
+            return unbounded, unbounded
+        root = np.sqrt((squared * slope) ** 2 + a * squared * standard_error**2)
+        return (root + squared * slope) / a, (root - squared * slope) / a
+
+
+def relative_first_stage(joint: Estimate) -> Array:
+    """Covariance (Q + 1, Q + 1) of the errors of an effect curve and, last, of J relative to J."""
+    sides = joint.terms["side"].to_numpy()
+    below, above = np.flatnonzero(sides == "below"), np.flatnonzero(sides == "above")
+    treated = int(np.flatnonzero(sides == "treatment")[0])
+    size, jump = len(below), joint.value[treated]
+    contrast = np.zeros((size + 1, len(joint)))
+    rows = np.arange(size)
+    contrast[rows, above], contrast[rows, below] = 1.0, -1.0
+    contrast[rows, treated] = -(joint.value[above] - joint.value[below]) / jump
+    contrast[size, treated] = 1.0
+    contrast /= jump
+    return np.asarray(contrast @ joint.covariance @ contrast.T)
 
 
 def _require_fuzzy(joint: Estimate) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 import evalstats as es
 from evalstats.discontinuity import bandwidth
@@ -489,6 +490,67 @@ def test_anderson_rubin_says_when_the_first_stage_is_weak(sample, rng):
     with pytest.warns(es.EvalstatsWarning, match=r"\[weak-first-stage\]"):
         fitted = rdd().fit(x, units, treatment=coin)
     assert set(fitted.anderson_rubin()["shape"]) <= {"line", "outside"}
+
+
+def test_fuzzy_bands_end_where_the_test_of_that_curve_rejects(fuzzy):
+    x, units, treated = fuzzy
+    fitted = rdd(bandwidth=0.7, method="local_polynomial", rearrange="none")
+    fitted.fit(x, units, treatment=treated)
+    drawn = fitted.multiplier_bootstrap(1999, rng=4)
+    relative = drawn.first_stage.draws
+    errors = drawn.draws
+    direction = np.linalg.svd(errors)[2][0]
+    direction /= direction[np.argmax(np.abs(direction))]
+    for level in (0.8, 0.95):
+        low, high = drawn.band(level)
+        rank = int(np.ceil(level * 2000 - 1e-9)) - 1
+        for width in (low[0] - drawn.effect[0], high[0] - drawn.effect[0]):
+            there = np.abs(errors - width * np.outer(relative, direction)).max(axis=1)
+            assert np.sort(there)[rank] == pytest.approx(abs(width), rel=1e-8)
+        # An uncertain first stage widens the band, more above than below (the effect is positive).
+        assert (high - drawn.effect > drawn.effect - low).all()
+        assert (high - low > 2 * drawn.critical_value(level)).all()
+
+
+def test_studentized_fuzzy_band_is_the_anderson_rubin_set_at_its_level(fuzzy):
+    x, units, treated = fuzzy
+    fitted = rdd(bandwidth=0.7).fit(x, units, treatment=treated)
+    drawn = fitted.multiplier_bootstrap(999)
+    critical = drawn.critical_value(0.9, kind="studentized")
+    sets = fitted.anderson_rubin(1.0 - 2.0 * float(stats.norm.sf(critical)))
+    low, high = drawn.band(0.9, kind="studentized")
+    np.testing.assert_allclose(low, sets["low"], rtol=1e-9)
+    np.testing.assert_allclose(high, sets["high"], rtol=1e-9)
+
+
+def test_fuzzy_test_of_nullity_is_that_of_the_reduced_form(fuzzy):
+    # A curve of zero is compared with draws of the outcome's jump alone.
+    x, units, treated = fuzzy
+    effect = rdd(bandwidth=0.7).fit(x, units, treatment=treated).estimate_.value.mean()
+    flat = [unit - effect * t for unit, t in zip(units, treated, strict=True)]
+    options = {"bandwidth": 0.7, "method": "local_polynomial", "rearrange": "none"}
+    multipliers = np.random.default_rng(2).normal(size=(N, 499))
+    fitted = rdd(**options).fit(x, flat, treatment=treated)
+    ours = fitted.multiplier_bootstrap(multipliers=multipliers).tests()
+    reduced = rdd(**options).fit(x, flat).multiplier_bootstrap(multipliers=multipliers).tests()
+    assert 0.002 < ours["p_value"][0] < 1.0
+    assert ours["p_value"][0] == reduced["p_value"][0]
+    jump = fitted.first_stage()["estimate"][0]
+    assert ours["critical_value"][0] == pytest.approx(reduced["critical_value"][0] / jump)
+
+
+def test_bands_are_infinite_without_a_first_stage(sample, rng):
+    x, units = sample
+    coin = rng.integers(0, 2, N).astype(float)
+    with pytest.warns(es.EvalstatsWarning, match=r"\[weak-first-stage\]"):
+        fitted = rdd().fit(x, units, treatment=coin)
+    assert (fitted.first_stage()["f_statistic"] < 2).all()
+    for kind in ("constant", "studentized"):
+        band = fitted.uniform_band(kind=kind, n_resamples=499)
+        assert band["band_low"].to_list() == [-np.inf] * len(GRID)
+        assert band["band_high"].to_list() == [np.inf] * len(GRID)
+    axes = fitted.plot()
+    assert np.isfinite(axes.get_ylim()).all()
 
 
 # Exploration ------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ STUDIES = 4000
 ERROR = "root mean square error of the curve"
 GRID = np.arange(1, 10) / 10.0
 NORMAL = stats.norm.ppf(GRID)
-Kind = Literal["constant", "heterogeneous", "fuzzy", "clustered"]
+Kind = Literal["constant", "heterogeneous", "fuzzy", "endogenous", "clustered"]
 Method = Literal["frechet", "local_polynomial"]
 MEDIAN = 4
 
@@ -29,6 +29,7 @@ DESCRIPTIONS = {
     "constant": "same effect at every quantile",
     "heterogeneous": "curved random location and scale, the effect grows with the quantile",
     "fuzzy": "constant effect of a treatment whose probability jumps from 0.2 to 0.8",
+    "endogenous": "as fuzzy, but units with a high location take the treatment more often",
     "clustered": "constant effect, half of the variance of the location shared by five units",
 }
 
@@ -67,10 +68,13 @@ class Cutoff:
             location = location + rng.normal(0, 0.8, self.n)
             scale = np.exp(0.3 * x + rng.normal(0, 0.25, self.n)) * (1 + 0.5 * self.effect * above)
         else:
-            location = 2 * x + rng.normal(0, 0.25, self.n)
+            own = rng.normal(size=self.n)
+            location = 2 * x + 0.25 * own
             treated: Any = above
-            if self.kind == "fuzzy":
-                treated = (rng.random(self.n) < np.where(above, 0.8, 0.2)).astype(float)
+            if self.kind in ("fuzzy", "endogenous"):
+                share = 0.6 if self.kind == "endogenous" else 0.0
+                leaning = share * own + np.sqrt(1.0 - share**2) * rng.normal(size=self.n)
+                treated = (stats.norm.sf(leaning) < np.where(above, 0.8, 0.2)).astype(float)
                 sample["treatment"] = treated
             if self.kind == "clustered":
                 cluster = np.repeat(np.arange(self.n // 5), 5)
@@ -113,14 +117,17 @@ def bands(population: Cutoff, method: Method, compat: Any = None) -> Any:
         low, high = estimate.confidence_interval()
         errors = estimate.standard_error
         median = Reading(*(float(item[MEDIAN]) for item in (estimate.value, errors, low, high)))
-        error = np.abs(estimate.value - population.curve())
+        truth = population.curve()
+        error = estimate.value - truth
         # Its bias is its mean; root of bias squared plus SD squared is the RMSE of the rule.
         whole = Reading(value=float(np.sqrt(np.mean(error**2))))
         if compat:
             return {"median": median, ERROR: whole}
         drawn = rdd.multiplier_bootstrap(N_RESAMPLES, rng=seed)
-        wide = error.max() <= drawn.critical_value(LEVEL)
-        narrow = (error / errors).max() <= drawn.critical_value(LEVEL, kind="studentized")
+        wide, narrow = (
+            bool(((low <= truth) & (truth <= high)).all())
+            for low, high in (drawn.band(LEVEL, kind=kind) for kind in ("constant", "studentized"))
+        )
         none, equal = drawn.tests()["p_value"].to_list()
         return {
             "median": median,
@@ -146,6 +153,8 @@ CELLS: tuple[tuple[Cutoff, Method], ...] = (
     (Cutoff("heterogeneous", 500), "frechet"),
     (Cutoff("heterogeneous", 500), "local_polynomial"),
     (Cutoff("fuzzy", 500), "frechet"),
+    (Cutoff("fuzzy", 500, effect=0.0), "frechet"),
+    (Cutoff("endogenous", 500), "frechet"),
     (Cutoff("clustered", 500), "frechet"),
     (Cutoff("clustered", 500, effect=0.0), "frechet"),
 )
