@@ -167,6 +167,36 @@ def interp_all(
     return min(total / float(true_positive[-1]), 1.0)
 
 
+# Copies that are added one by one; more of them have a closed form.
+COPIES_ADDED = 1024.0
+ASYMPTOTIC_FROM = 32.0
+
+
+@kernel
+def harmonic_excess(start: float, count: float) -> tuple[float, float]:
+    """Share u = count / (start + 1/2), and u less sum of 1 / (start + j) for j = 1, ..., count.
+
+    From the expansion of digamma(x + 1/2) about log x, whose error is below 1e-14 for `start` of 32
+    and more. The difference is not taken of two equal numbers where u is small. O(1).
+    """
+    first = start + 0.5
+    last = first + count
+    share = count / first
+    if share < 0.1:
+        excess = 0.0
+        power = share
+        for k in range(2, 20):
+            power *= -share
+            excess -= power / k
+    else:
+        excess = share - np.log1p(share)
+    low = 1.0 / (first * first)
+    high = 1.0 / (last * last)
+    excess -= (high - low) / 24.0 - (high * high - low * low) * 7.0 / 960.0
+    excess -= (high * high * high - low * low * low) * 31.0 / 8064.0
+    return share, excess
+
+
 @kernel
 def tied_average_precision(
     positive: NDArray[np.bool_],
@@ -175,7 +205,7 @@ def tied_average_precision(
     weight: NDArray[np.float64],
     negatives_first: bool,
 ) -> float:
-    """Average precision with ties broken one way; weights count copies. O(sum of weights)."""
+    """Average precision with ties broken one way; weights count copies. O(n)."""
     false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
     P = 0.0
     N = 0.0
@@ -183,9 +213,16 @@ def tied_average_precision(
     for block in range(true_positive.size):
         if negatives_first:
             N = false_positive[block]
-        for _ in range(round(true_positive[block] - P)):
+        left = true_positive[block] - P
+        while left >= 0.5 and (left <= COPIES_ADDED or P + N < ASYMPTOTIC_FROM):
             P += 1.0
+            left -= 1.0
             total += P / (P + N)
+        if left >= 0.5:
+            # The sum of (P + i) / (P + N + i) over i = 1, ..., left.
+            share, excess = harmonic_excess(P + N, left)
+            total += N * excess + share * (P + 0.5)
+        P = true_positive[block]
         N = false_positive[block]
     if P <= 0.0:
         return np.nan
@@ -222,8 +259,7 @@ def expected_tied_average_precision(
     """Mean average precision over all random orders of the ties; weights count copies.
 
     A block of t rows with p positives has a positive at place j with probability p/t, and then
-    (j - 1)(p - 1)/(t - 1) positives before it on average (McSherry and Najork 2008).
-    O(sum of weights).
+    (j - 1)(p - 1)/(t - 1) positives before it on average (McSherry and Najork 2008). O(n).
     """
     false_positive, true_positive = roc_points(positive, last_in_block, order, weight)
     P = 0.0
@@ -234,8 +270,21 @@ def expected_tied_average_precision(
         size = p + false_positive[block] - N
         if p > 0.0:
             growth = (p - 1.0) / (size - 1.0) if size > 1.0 else 0.0
-            for before in range(round(size)):
-                total += p / size * (P + 1.0 + before * growth) / (P + N + 1.0 + before)
+            left = size
+            before = 0.0
+            found = 0.0
+            while left >= 0.5 and (left <= COPIES_ADDED or P + N + before < ASYMPTOTIC_FROM):
+                found += (P + 1.0 + before * growth) / (P + N + 1.0 + before)
+                before += 1.0
+                left -= 1.0
+            if left >= 0.5:
+                # The sum of (above + 1 + i growth) / (rank + 1 + i) over i = 0, ..., left - 1.
+                above = P + before * growth
+                rank = P + N + before
+                share, excess = harmonic_excess(rank, left)
+                found += growth * ((rank + 1.0) * excess - 0.5 * share)
+                found += (above + 1.0) * (share - excess)
+            total += p / size * found
         P = true_positive[block]
         N = false_positive[block]
     if P <= 0.0:

@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from math import fsum
 
 import numpy as np
 import pytest
@@ -252,6 +253,43 @@ class TestPrecisionRecallAreas:
         assert value == pytest.approx(mean, abs=1e-12)
         value = curve_kernels.best_tied_average_precision(*args)
         assert value == pytest.approx(best, abs=1e-12)
+
+    @pytest.mark.parametrize("counts", [(0, 3000, 3000), (40, 1100, 2), (3, 2000, 90_000)])
+    def test_many_copies_have_the_value_of_their_sum(self, counts):
+        # A block on top, then a tied block of p positives and n negatives; P positives are above.
+        above, p, n = counts
+        top = [above, 2 * above + 1]
+        y = np.array([True, False, True, False])
+        scores = np.array([2.0, 2.0, 1.0, 1.0])
+        args = ranked(y, scores, np.array([*top, p, n], dtype=float))
+        N, j, i = float(top[1]), np.arange(1.0, p + 1), np.arange(float(p + n))
+        first = np.arange(1.0, above + 1)
+        for worst in (True, False):
+            below = n if worst else 0
+            total = fsum(first / (first + N * worst)) + fsum((above + j) / (above + N + j + below))
+            area = curve_kernels.tied_average_precision(*args, worst)
+            assert area == pytest.approx(total / (above + p), rel=1e-13)
+        growth = (p - 1) / (p + n - 1)
+        tied = p / (p + n) * fsum((above + 1 + i * growth) / (above + N + 1 + i))
+        t, k = above + N, np.arange(above + N)
+        head = above / t * fsum((1 + k * (above - 1) / (t - 1)) / (1 + k)) if above else 0.0
+        area = curve_kernels.expected_tied_average_precision(*args)
+        assert area == pytest.approx((head + tied) / (above + p), rel=1e-13)
+
+    @pytest.mark.parametrize("count", [1e9, 1e20, 1e29])
+    def test_huge_copies_are_not_counted_one_by_one(self, count):
+        y, scores = np.array([True, False]), np.zeros(2)
+        # One positive in ten at every place: the mean is the prevalence; the worst order has the
+        # integral of x / (x + 9) over [0, 1].
+        args = ranked(y, scores, np.array([count, 9 * count]))
+        area = curve_kernels.expected_tied_average_precision(*args)
+        assert area == pytest.approx(0.1, rel=1e-7)
+        worst = curve_kernels.worst_tied_average_precision(*args)
+        assert worst == pytest.approx(1 - 9 * np.log(10 / 9), rel=1e-7)
+        # Few positives behind many negatives: no digits are lost.
+        args = ranked(y, scores, np.array([1e6, count * 1e6]))
+        worst = curve_kernels.worst_tied_average_precision(*args)
+        assert worst == pytest.approx((1e6 + 1) / 2 / (count * 1e6), rel=1e-8)
 
     def test_davis_goadrich_is_the_limit_of_random_tie_breaks(self, rng):
         y = rng.random(30) < 0.4

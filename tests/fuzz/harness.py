@@ -6,9 +6,11 @@ index alone, so that every failure can be repeated by itself.
 """
 
 import contextlib
+import faulthandler
 import hashlib
 import re
 import signal
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +25,8 @@ import evalstats as es
 
 # Seconds of processor time; those of the wall only catch what waits without computing.
 BUSY_LIMIT, WALL_LIMIT = 60.0, 300.0
+# A compiled loop cannot be interrupted: the process says where it is, and ends.
+LAST_LIMIT = 900.0
 OUTCOMES = ("ok", "warned", "refused", "failed")
 UNBUILDABLE = (Exception,)  # numpy and pandas have many ways to refuse
 PACKAGE_FRAME = re.compile(r'File "[^"]*/(evalstats|tests)/([^"]+)", line (\d+), in (\S+)')
@@ -146,9 +150,11 @@ def time_limit() -> Iterator[None]:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGPROF, signal.SIGALRM)}
     signal.setitimer(signal.ITIMER_PROF, BUSY_LIMIT)
     signal.setitimer(signal.ITIMER_REAL, WALL_LIMIT)
+    faulthandler.dump_traceback_later(LAST_LIMIT, exit=True, file=sys.__stderr__)
     try:
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_PROF, 0.0)
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in previous.items():
