@@ -136,9 +136,7 @@ class LogLoss(ProperScore):
             return super()._influence(prepared, weights)
 
     def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:
-        tallies = self._tallies(columns, prepared)
-        known = {"terms": columns.model_names, **tallies}
-        found = self._summary_diagnoses(Columns(columns.n, {}, {}, extra=known))
+        found = self._impossible(columns.model_names, self._event_tallies(columns, prepared))
         if not np.isfinite(prepared.values).all():
             return found
         return [*found, *super()._diagnose(columns, prepared)]
@@ -164,6 +162,9 @@ class LogLoss(ProperScore):
         ]
 
     def _tallies(self, columns: Columns, prepared: RowValues) -> dict[str, list[Any]]:
+        return {**super()._tallies(columns, prepared), **self._event_tallies(columns, prepared)}
+
+    def _event_tallies(self, columns: Columns, prepared: RowValues) -> dict[str, list[Any]]:
         spacing = columns.extra["spacing"]
         worst = [-np.log(spacing[model]) * (1 - 1e-9) for model in columns.model_names]
         impossible = [
@@ -177,10 +178,13 @@ class LogLoss(ProperScore):
         }
 
     def _summary_diagnoses(self, columns: Columns) -> list[Diagnosis]:
+        found = self._impossible(list(columns.extra["terms"]), columns.extra)
+        return [*found, *super()._summary_diagnoses(columns)]
+
+    def _impossible(self, models: list[Any], tallies: Mapping[str, Any]) -> list[Diagnosis]:
         found = []
-        names = ("terms", "rows:impossible", "rows:clipped", "same:spacing")
-        tallies = (columns.extra[name] for name in names)
-        for model, impossible, changed, spacing in zip(*tallies, strict=True):
+        counts = (tallies[name] for name in ("rows:impossible", "rows:clipped", "same:spacing"))
+        for model, impossible, changed, spacing in zip(models, *counts, strict=True):
             if impossible and self.clip is None:
                 message = f"{model}: {impossible} rows had probability 0: the log loss is infinite"
                 found.append(("impossible-events", message))

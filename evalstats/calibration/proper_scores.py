@@ -1,19 +1,20 @@
 """What Brier score and log loss share: targets, multiclass rows, decompositions."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from evalstats.calibration.corp import CorpScore, corp_terms
-from evalstats.calibration.means import MeanScore
+from evalstats.calibration.means import MeanScore, RowValues
 from evalstats.calibration.probabilities import require_option
 from evalstats.calibration.samples import group_samples
+from evalstats.calibration.skewed_losses import cubic_tally, skewness_note
 from evalstats.data.columns import Columns, Role
 from evalstats.data.intake import to_array
-from evalstats.estimator import Estimator
+from evalstats.estimator import Diagnosis, Estimator
 from evalstats.inference.scales import ScaleName
 
 Array = NDArray[np.float64]
@@ -50,6 +51,21 @@ class ProperScore(MeanScore):
             ]
         )
 
+    def _diagnose(self, columns: Columns, prepared: RowValues) -> list[Diagnosis]:
+        notes = super()._diagnose(columns, prepared)
+        # Few clusters have a warning of their own, and resampling shows the skewness.
+        if not self._is_analytic or columns.cluster is not None:
+            return notes
+        tally = cubic_tally(prepared.values, _weights(columns))
+        rows = columns.n if columns.weight is None else int((columns.weight > 0).sum())
+        return notes + skewness_note(rows, columns.model_names, tally)
+
+    def _tallies(self, columns: Columns, prepared: RowValues) -> dict[str, list[Any]]:
+        return cubic_tally(prepared.values, _weights(columns))
+
+    def _summary_diagnoses(self, columns: Columns) -> list[Diagnosis]:
+        return skewness_note(columns.n, list(columns.extra["terms"]), columns.extra)
+
     def decompose(self) -> pl.DataFrame:
         """CORP decomposition of the fitted score: miscalibration, discrimination, uncertainty.
 
@@ -73,6 +89,10 @@ class ProperScore(MeanScore):
                 terms = corp_terms(forecast, sample.single["y_true"], weights, self.corp_score)
                 frames.append(pl.DataFrame({"model": [model], **labels, **terms}))
         return pl.concat(frames)
+
+
+def _weights(columns: Columns) -> Array:
+    return np.ones(columns.n) if columns.weight is None else columns.weight
 
 
 def target_of(y_prob: ArrayLike) -> ScoreTarget:

@@ -23,8 +23,15 @@ from evalstats.calibration.reliability_null import MiscalibrationNull
 from evalstats.calibration.samples import group_samples, groups_of
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
-from evalstats.errors import InputError
-from evalstats.inference.methods import Bootstrap, Inference, InferenceOption, RandomSource
+from evalstats.errors import InputError, warn
+from evalstats.estimator import Diagnosis
+from evalstats.inference.methods import (
+    Bootstrap,
+    Inference,
+    InferenceOption,
+    NoInference,
+    RandomSource,
+)
 from evalstats.inference.scales import ScaleName
 from evalstats.inference.units import sample_units
 from evalstats.results.estimate import Estimate
@@ -37,6 +44,7 @@ Method = Literal["corp", "binned"]
 Item = SortedForecasts | ForecastBins
 HISTOGRAM_BINS = 20
 OVERFIT_DRAWS = 200
+FEW_ROWS = 200
 BIASED = (
     "the plug-in miscalibration is biased upwards by the fit; intervals are corrected for that and "
     "need not hold the plug-in value itself at low levels"
@@ -200,9 +208,15 @@ class ReliabilityDiagram(ProbabilityEstimator):
             ``model``, ``group`` (if grouped), ``component`` (miscalibration, or reliability of
             bins), its ``estimate``, ``null_mean`` (what a calibrated model would show) and
             ``p_value`` by the rule (1 + count) / (B + 1). Outcomes are independent given the
-            forecasts, so that rows of one cluster must be too.
+            forecasts, so that rows of one cluster must be too; with clusters there is a warning.
         """
         frames = []
+        if self._fitted_columns().cluster is not None:
+            warn(
+                "clustered-outcomes",
+                "the test takes outcomes as independent given the forecasts and rejects too often "
+                "if those of a cluster are not: CalibrationSlope tests calibration by clusters",
+            )
         for labels, sample in group_samples(self._fitted_columns(), "a reliability diagram"):
             weights = sample_units(sample).row_weight
             for model, item in zip(sample.model_names, self._prepare(sample), strict=True):
@@ -309,6 +323,16 @@ class ReliabilityDiagram(ProbabilityEstimator):
             for model in columns.model_names
             for component in self._components
         ]
+
+    def _diagnose(self, columns: Columns, prepared: list[Item]) -> list[Diagnosis]:  # noqa: ARG002
+        asked = self.method == "corp" and not isinstance(self.inference, NoInference)
+        if not asked or columns.n >= FEW_ROWS or columns.cluster is not None:
+            return []
+        message = (
+            f"{columns.n} rows: intervals of the discrimination and of the score cover too rarely "
+            f"below about {FEW_ROWS}"
+        )
+        return [("few-rows", message)]
 
     def _remarks(self, columns: Columns) -> list[str]:
         if columns.cluster is None:

@@ -123,3 +123,32 @@ def residuals_on_mesh(forecast: Array, outcome: Bools, weights: Array, mesh: Arr
         mesh[min(left + 1, cells - 1)] += share * residual
         mass += weight
     return mass
+
+
+@kernel
+def cubic_moments(values: Array, weights: Array) -> Array:
+    """Sums from which the skewness of means and of their differences follows. O(k^2 n).
+
+    For term f those of w, wf, w^2, w^2 f, w^3 and w^3 f; then of w^2 f g, w^3 f g and w^3 f^2 g for
+    every term g.
+    """
+    k = values.shape[0]
+    out = np.zeros((k, 6 + 3 * k))
+    for term in range(k):
+        for row in range(values.shape[1]):
+            w = weights[row]
+            f = values[term, row]
+            out[term, 0] += w
+            out[term, 1] += w * f
+            out[term, 2] += w * w
+            out[term, 3] += w * w * f
+            out[term, 4] += w * w * w
+            out[term, 5] += w * w * w * f
+        for other in range(k):
+            for row in range(values.shape[1]):
+                w = weights[row]
+                product = w * w * values[term, row] * values[other, row]
+                out[term, 6 + other] += product
+                out[term, 6 + k + other] += w * product
+                out[term, 6 + 2 * k + other] += w * product * values[term, row]
+    return out

@@ -38,6 +38,7 @@ from evalstats.inference.scales import ScaleName
 
 MAX_THRESHOLDS = 31
 FEW_OBJECTS = 30
+FEW_IMAGES = 80
 CAPS_SEEN = (100, 300)
 TIE_DIFFERENCE = 0.001
 DEFAULT_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())

@@ -330,9 +330,8 @@ class _Table:
             values: Any = [record.get(name, default[i]) for i, record in enumerate(self.records)]
         else:
             values = self.values(name)
-            values = values.to_numpy() if hasattr(values, "to_numpy") else values
         try:
-            numbers = np.asarray(values)
+            numbers = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
             if numbers.dtype.kind == "c":
                 raise TypeError("they are complex")
             if dtype is np.int64 and numbers.dtype.kind == "f":
@@ -342,7 +341,7 @@ class _Table:
                     row = int(np.argmin(whole))
                     raise InputError(f"{self.label} has {name} {numbers[row]} in row {row}")
             return np.ascontiguousarray(numbers.astype(dtype)).reshape(self.length)
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.label}: {name} cannot be read as numbers: {error}") from error

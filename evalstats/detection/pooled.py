@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
-from evalstats.detection.base import EXCEPTIONS, FEW_OBJECTS, DetectionEstimator
+from evalstats.detection.base import EXCEPTIONS, FEW_IMAGES, FEW_OBJECTS, DetectionEstimator
 from evalstats.detection.budget import within_budget
 from evalstats.detection.curves import GRID, CurveSet, curve_set, curve_values
 from evalstats.detection.files import BoxFormat
@@ -299,4 +299,7 @@ class PooledAveragePrecision(DetectionEstimator):
         if n_objects < FEW_OBJECTS:
             message = f"{n_objects} objects: average precision is biased upwards; see the bias"
             notes.append(("few-objects", message))
+        if columns.n < FEW_IMAGES:
+            message = f"{columns.n} images: intervals cover too rarely below about {FEW_IMAGES}"
+            notes.append(("few-images", message))
         return notes

@@ -201,7 +201,7 @@ class FairGLM(BaseEstimator):  # type: ignore[misc]
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name}={getattr(self, name)!r}: choose one of {allowed}")
-        if not 0 <= self.strength <= LARGEST_STRENGTH:
+        if not 0 <= float(self.strength) <= LARGEST_STRENGTH:
             raise InputError(
                 f"strength={self.strength!r}: the penalty needs a number >= 0, and at most "
                 f"{LARGEST_STRENGTH:g}"

@@ -275,7 +275,7 @@ def _margin_tests(differences: "Estimate", alternative: str, margin: float) -> t
 
 def _ratio(value: Array, error: Array) -> Array:
     """Value / error; 0 where both are exactly zero, NaN where only the error is."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(error > 0, value / error, np.nan)
     tie = (error == 0) & (np.abs(value) <= ZERO_DIFFERENCE)
     return np.where(tie, 0.0, ratio)

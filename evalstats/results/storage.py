@@ -34,6 +34,16 @@ ARRAYS = (
     "n",
 )
 TERM_AXES = {"skewness": (0, 1, 2), "replicate_covariance": (1, 2), "influence_covariance": (0, 1)}
+# What an interval of each kind is computed from.
+SUPPORT_OF: dict[str, frozenset[str]] = {
+    "binomial_logit": frozenset({"n_positive"}),
+    "small_sample": frozenset({"n_positive"}),
+    "newcombe": frozenset({"n_positive", "n_negative"}),
+    "confidence_curve": frozenset({"curve_value", "curve_above", "curve_below"}),
+    "bias_corrected": frozenset({"bias"}),
+    "bca": frozenset({"acceleration"}),
+    "studentized": frozenset({"replicate_covariance"}),
+}
 _FIELDS: dict[str, Any] = {
     "name": str,
     "unit": str,
@@ -152,11 +162,19 @@ def _fault(
     for name in ARRAYS:
         if name not in arrays and name != "replicates":
             return f"{name} is missing"
-        shape = {"covariance": (k, k), "replicates": (len(arrays.get("replicates", ())), k)}
+        drawn = np.shape(arrays.get("replicates", ()))[:1]
+        shape = {"covariance": (k, k), "replicates": (*drawn, k)}
         if name in arrays and (
             arrays[name].shape != shape.get(name, (k,)) or arrays[name].dtype.kind not in "if"
         ):
             return f"{name} has dtype {arrays[name].dtype} and shape {arrays[name].shape}"
+    return _support_fault(fields["interval"], support, k)
+
+
+def _support_fault(intervals: list[str], support: dict[str, NDArray[Any]], k: int) -> str | None:
+    for interval, names in SUPPORT_OF.items():
+        if interval in intervals and not support.keys() >= names:
+            return f"intervals of the kind {interval} need {sorted(names)}"
     for name, array in support.items():
         axes = TERM_AXES.get(name, (array.ndim - 1,))
         if array.ndim == 0 or any(axis >= array.ndim or array.shape[axis] != k for axis in axes):

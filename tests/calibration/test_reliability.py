@@ -135,6 +135,7 @@ def test_groups_and_histograms(rng):
     assert diagram.calibration_test(n_resamples=9).height == 2
 
 
+@pytest.mark.filterwarnings(r"ignore:\[few-rows\]")
 def test_infinite_log_score_is_reported_as_such():
     y, p = [0, 1, 0, 1, 1], [0.0, 0.0, 0.4, 0.6, 1.0]
     inference = es.Bootstrap(n_resamples=40, interval="bias_corrected", rng=0)
@@ -206,6 +207,7 @@ def test_bias_of_corp_terms_is_what_calibrated_outcomes_show(rng):
     assert (resampled.reshape(2, 4)[:, 0] < 0.75 * null).all()
 
 
+@pytest.mark.filterwarnings(r"ignore:\[few-rows\]")
 def test_bias_of_corp_terms_follows_groups(rng):
     p = rng.random(300)
     y = rng.random(300) < p
@@ -214,3 +216,12 @@ def test_bias_of_corp_terms_follows_groups(rng):
     together = es.ReliabilityDiagram(inference=inference).fit(y, p, by=group)
     null = together.calibration_test(n_resamples=200, rng=0)["null_mean"].to_numpy()
     np.testing.assert_allclose(together.estimate_.bias.reshape(2, 4)[:, 0], null, rtol=1e-12)
+
+
+def test_few_rows_and_clustered_outcomes_are_named(rng):
+    y, p = draw(rng, 120)
+    with pytest.warns(es.EvalstatsWarning, match=r"\[few-rows\] 120 rows"):
+        es.ReliabilityDiagram(inference=es.Bootstrap(9)).fit(y, p)
+    diagram = es.ReliabilityDiagram(inference=POINTS).fit(y, p, cluster=np.arange(120) // 3)
+    with pytest.warns(es.EvalstatsWarning, match=r"\[clustered-outcomes\].*CalibrationSlope"):
+        diagram.calibration_test(n_resamples=19)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import evalstats as es
 from tests.oracles import scores as oracle
@@ -86,6 +87,7 @@ def test_two_columns_are_one():
     assert es.brier_score(Y, P, scale_by_half=False) == 2 * es.brier_score(Y, P)
 
 
+@pytest.mark.filterwarnings(r"ignore:\[skewed-losses\]")
 def test_impossible_events_are_counted():
     p = np.array([0.0, 0.8, 0.0, 1.0, 0.9, 0.4, 0.6, 0.5])
     with pytest.warns(
@@ -263,3 +265,34 @@ def test_smooth_error_chooses_the_fixed_point(rng):
     repeated = es.smooth_calibration_error(y[copies], p[copies])
     weighted = es.smooth_calibration_error(y, p, sample_weight=weights)
     assert weighted == pytest.approx(repeated, rel=1e-9)
+
+
+def losses_of(skewed):
+    # A few rows are much worse than all others.
+    p = np.full(60, 0.8)
+    p[:5] = 0.001 if skewed else 0.7
+    return np.ones(60, dtype=int) - (np.arange(60) % 4 == 1), p
+
+
+def test_skewed_losses_are_named():
+    y, p = losses_of(skewed=True)
+    rival = np.full(60, 0.7)
+    with pytest.warns(es.EvalstatsWarning, match=r"\[skewed-losses\]") as caught:
+        estimate = es.LogLoss().fit(y, {"a": p, "b": rival}).estimate_
+    losses = -np.log(np.where(y == 1, [p, rival], [1 - p, 1 - rival]))
+    candidates = {"the losses of 'a'": losses[0], "the losses of 'b'": losses[1]}
+    candidates["the differences of losses of 'a' and 'b'"] = losses[0] - losses[1]
+    skewness = {name: abs(stats.skew(row)) / np.sqrt(60) for name, row in candidates.items()}
+    worst = max(skewness, key=skewness.get)
+    assert f"{worst}, whose mean has skewness {skewness[worst]:.2f}" in str(caught[0].message)
+    assert estimate.warnings[0][0] == "skewed-losses"
+
+
+def test_skewness_is_not_asked_of_resamples_clusters_and_even_losses():
+    y, p = losses_of(skewed=True)
+    es.LogLoss(inference=es.Bootstrap(9)).fit(y, p)
+    es.LogLoss().fit(y, p, cluster=np.arange(60) // 2)
+    es.LogLoss().fit(*losses_of(skewed=False))
+    # Rows that count twice are as good as twice the rows, if they are rows.
+    y, p = np.tile(losses_of(skewed=True), 100)
+    es.LogLoss().fit(y.astype(int), p)

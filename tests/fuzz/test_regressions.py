@@ -75,6 +75,42 @@ def glm(**options):
     return es.FairGLM(**options).fit(np.column_stack([X, P]), P, protected=X)
 
 
+def saved(tmp, **changes):
+    """A saved estimate with arrays changed, or left out where None is given."""
+    path = tmp / "changed"
+    es.AUPRC().fit(Y, P).estimate_.save(path)
+    with np.load(path) as archive:
+        arrays = {**archive, **changes}
+    with open(path, "wb") as file:
+        np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+    return es.Estimate.load(path)
+
+
+def test_saved_files_without_what_their_intervals_need_are_refused(tmp_path):
+    assert len(saved(tmp_path)) == 1
+    with pytest.raises(es.InputError, match=r"small_sample need \['n_positive'\]"):
+        saved(tmp_path, **{"support.n_positive": None})
+    with pytest.raises(es.InputError, match=r"replicates has dtype float64 and shape \(\)"):
+        saved(tmp_path, replicates=np.array(0.5))
+
+
+def test_huge_hypotheses_are_rejected_without_overflow():
+    table = estimate(inference=es.Bootstrap(9)).test(null=1e308)
+    assert table["p_value"][0] == 0.0
+
+
+def test_numpy_numbers_are_strengths():
+    assert np.isfinite(glm(strength=np.float32(0.5)).coef_).all()
+
+
+def test_integers_of_128_bits_are_refused_in_files(tmp_path):
+    path = tmp_path / "dt.jsonl"
+    box = '"bbox": [1, 1, 4, 4], "score": 0.5'
+    path.write_text(f'{{"image_id": {2**70}, "category_id": 1, {box}}}\n')
+    with pytest.raises(es.InputError, match="image_id"):
+        es.read_detections(path)
+
+
 REFUSED = [
     (lambda: auroc(level=[0.9]), "level="),
     (lambda: auroc(inference=np.ones(2)), "inference="),
