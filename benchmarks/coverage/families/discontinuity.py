@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import evalstats as es
-from benchmarks.coverage.design import LEVEL, Design, Procedure, Reading, Readings
+from benchmarks.coverage.design import (
+    DEAR,
+    LEVEL,
+    Design,
+    Procedure,
+    Reading,
+    Readings,
+    resampled_choices,
+    terms,
+)
 
 Array = NDArray[np.float64]
 N_DRAWS = 50
@@ -179,4 +188,31 @@ def design(population: Cutoff, method: Method) -> Design:
     )
 
 
-DESIGNS = tuple(design(population, method) for population, method in CELLS)
+def resampled(choice: Any) -> Any:
+    """Procedure body: the interval at the median from resampled units."""
+
+    def run(arguments: dict[str, Any], seed: int) -> Readings:
+        inference = choice(seed) if callable(choice) else choice
+        fitted = es.DistributionRDD(
+            quantiles=GRID, kernel="epanechnikov", inference=inference, level=LEVEL
+        ).fit(**arguments)
+        return terms(median=MEDIAN)(fitted)
+
+    return run
+
+
+DESIGNS = (
+    *(design(population, method) for population, method in CELLS),
+    Design(
+        "discontinuity/resampling",
+        "Quantile treatment effect",
+        f"200 units, {DESCRIPTIONS['constant']}",
+        200,
+        Cutoff("constant", 200),
+        tuple(
+            Procedure(label, resampled(options["inference"]))
+            for label, options in resampled_choices().items()
+        ),
+        replicates=DEAR,
+    ),
+)

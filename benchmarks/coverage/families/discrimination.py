@@ -9,6 +9,9 @@ from scipy import integrate, stats
 
 import evalstats as es
 from benchmarks.coverage.design import (
+    CHEAP,
+    DEAR,
+    MEDIUM,
     Design,
     Fit,
     Procedure,
@@ -19,6 +22,7 @@ from benchmarks.coverage.design import (
     difference,
     make,
     options_of,
+    resampled_choices,
     terms,
     value,
 )
@@ -137,14 +141,10 @@ def analytic(curve: Curve) -> tuple[Procedure, ...]:
 def resampled(curve: Curve) -> tuple[Procedure, ...]:
     """Every interval and every kind of the bootstrap, and the jackknife."""
     kind = KINDS[curve]
-    intervals = ("percentile", "expanded", "basic", "bias_corrected", "bca", "studentized")
-    choices: dict[str, dict[str, Any]] = {
-        f"bootstrap, {name}": {"inference": bootstrap(name)} for name in intervals
-    }
+    choices = resampled_choices()
     for name in ("poisson", "bayesian", "multiplier"):
         choices[f"bootstrap, percentile, {name}"] = {"inference": bootstrap(kind=name)}
     choices["bootstrap, percentile, stratified"] = {"inference": bootstrap(stratify="y_true")}
-    choices["jackknife"] = {"inference": es.Jackknife()}
     return options_of(kind, choices)
 
 
@@ -190,7 +190,7 @@ def single_designs(curve: Curve) -> list[Design]:
             analytic(curve),
             imbalance=imbalance,
             ties=ties,
-            replicates=500 if population.n > 10_000 else 2000,
+            replicates=MEDIUM if population.n > 10_000 else CHEAP,
         )
         for name, about, imbalance, ties, population in SAMPLES
     ]
@@ -198,7 +198,7 @@ def single_designs(curve: Curve) -> list[Design]:
     small = replace(
         designs[2], name=f"{curve}/resampling-10-positives", procedures=resampled(curve)
     )
-    return [*designs, replace(again, replicates=500), replace(small, replicates=500)]
+    return [*designs, replace(again, replicates=DEAR), replace(small, replicates=DEAR)]
 
 
 def clustered_designs(curve: Curve) -> list[Design]:
@@ -215,7 +215,6 @@ def clustered_designs(curve: Curve) -> list[Design]:
             many,
             run,
             clusters="150 of 5",
-            replicates=500,
         ),
         Design(
             f"{curve}/8-clusters",
@@ -225,7 +224,6 @@ def clustered_designs(curve: Curve) -> list[Design]:
             few,
             run,
             clusters="8 of 25",
-            replicates=500,
         ),
     ]
 
@@ -302,7 +300,6 @@ def mistake_designs() -> list[Design]:
                     default=True,
                 ),
             ),
-            replicates=500,
         )
     ]
 

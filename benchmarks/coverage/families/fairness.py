@@ -134,7 +134,6 @@ DESIGNS = tuple(
         ties=ties,
         clusters=clusters,
         truth_source="500,000 persons" if population.effect else "independence",
-        replicates=1000 if clusters else 500,
     )
     for name, (population, about, ties, clusters) in SAMPLES.items()
 )

@@ -10,6 +10,8 @@ from scipy import special
 
 import evalstats as es
 from benchmarks.coverage.design import (
+    DEAR,
+    MEDIUM,
     Design,
     Fit,
     Procedure,
@@ -20,6 +22,7 @@ from benchmarks.coverage.design import (
     difference,
     make,
     options_of,
+    resampled_choices,
     value,
 )
 from evalstats.calibration.binned_error import Norm, plugin_error
@@ -179,7 +182,6 @@ def balance_designs() -> list[Design]:
             replace(SHAPES[name], n=n),
             whole if n < 1000 else whole[:1],
             truth_source=LARGE,
-            replicates=1000,
         )
         for name, n in (
             ("calibrated", 50),
@@ -236,7 +238,7 @@ def error_designs() -> list[Design]:
                         replace(shape, n=n, norm=norm),
                         (default(make(CurveOnly, norm=norm), read),),
                         truth_source=LARGE,
-                        replicates=500,
+                        replicates=MEDIUM,
                     )
                 )
     return [*designs, clustered_error(), *resampled_errors()]
@@ -253,7 +255,7 @@ def clustered_error() -> Design:
         (default(make(CurveOnly)),),
         clusters="60 of 10",
         truth_source=LARGE,
-        replicates=500,
+        replicates=MEDIUM,
     )
 
 
@@ -278,7 +280,7 @@ def resampled_errors() -> list[Design]:
             replace(SHAPES[name], n=1000, norm=1),
             options_of(es.CalibrationError, choices),
             truth_source=LARGE,
-            replicates=500,
+            replicates=DEAR,
         )
         for name in ("nearly", "sharpened")
     ]
@@ -334,6 +336,15 @@ def score_designs() -> list[Design]:
                     truth_source=LARGE,
                 )
             )
+        small = designs[-4]
+        designs.append(
+            replace(
+                small,
+                name=small.name.replace("n50", "resampling"),
+                procedures=options_of(kind, resampled_choices(), difference),
+                replicates=DEAR,
+            )
+        )
     return designs
 
 

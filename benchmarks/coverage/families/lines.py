@@ -9,6 +9,7 @@ from scipy import special
 
 import evalstats as es
 from benchmarks.coverage.design import (
+    DEAR,
     Design,
     Fit,
     Procedure,
@@ -18,6 +19,8 @@ from benchmarks.coverage.design import (
     default,
     labelled,
     make,
+    options_of,
+    resampled_choices,
 )
 
 Array = NDArray[np.float64]
@@ -152,11 +155,22 @@ def line_designs() -> list[Design]:
                 line,
                 (Procedure("default (200 replicates)", diagram, default=True),),
                 truth_source="quadrature",
-                replicates=500,
                 clusters=clusters,
             )
         )
     return [*slope_designs, *term_designs]
 
 
-DESIGNS = tuple(line_designs())
+DESIGNS = (
+    *line_designs(),
+    Design(
+        "slope/resampling",
+        "Calibration slope",
+        "100 rows, calibrated",
+        100,
+        LINES["n100"][1],
+        options_of(es.CalibrationSlope, resampled_choices(), labelled("parameter")),
+        truth_source="quadrature",
+        replicates=DEAR,
+    ),
+)

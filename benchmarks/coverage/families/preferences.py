@@ -9,17 +9,18 @@ from scipy import special, stats
 
 import evalstats as es
 from benchmarks.coverage.design import (
+    DEAR,
     LEVEL,
     Design,
     Fit,
     Procedure,
     Reading,
     Readings,
-    bootstrap,
     default,
     difference,
     make,
     options_of,
+    resampled_choices,
 )
 
 Array = NDArray[np.float64]
@@ -143,12 +144,11 @@ def _wald(estimate: float, error: float) -> Reading:
 
 
 JUDGED = {
-    "weak": (Judged(Model(-1.0, 1.6, -2.9), Model(-1.0, 1.2, -2.5), 12.0), "weak models", 1000),
-    "strong": (Judged(Model(-1.2, 0.8, -0.2), Model(-0.8, 0.7, 0.0), 4.0), "strong models", 1000),
+    "weak": (Judged(Model(-1.0, 1.6, -2.9), Model(-1.0, 1.2, -2.5), 12.0), "weak models"),
+    "strong": (Judged(Model(-1.2, 0.8, -0.2), Model(-0.8, 0.7, 0.0), 4.0), "strong models"),
     "near-separated": (
         Judged(Model(-1.0, 1.0, -4.0), Model(-1.0, 1.0, -3.5), 30.0, n=200),
         "very weak models, preferences nearly separated",
-        1000,
     ),
 }
 
@@ -305,22 +305,14 @@ def controlled_designs() -> list[Design]:
             ),
             imbalance="2% wins" if name == "near-separated" else "",
             truth_source="quadrature",
-            replicates=replicates,
         )
-        for name, (population, about, replicates) in JUDGED.items()
+        for name, (population, about) in JUDGED.items()
     ]
 
 
 def win_rate_designs() -> list[Design]:
     """Plain win rates with paired differences."""
-    resampled = options_of(
-        es.WinRate,
-        {
-            "bootstrap, percentile": {"inference": bootstrap()},
-            "bootstrap, bca": {"inference": bootstrap("bca")},
-            "jackknife": {"inference": es.Jackknife()},
-        },
-    )
+    resampled = options_of(es.WinRate, resampled_choices(), difference)
     rows = (
         ("n805", Wins(805, 0.3, 0.35), "", "", ()),
         ("n100", Wins(100, 0.5, 0.5), "", "", resampled),
@@ -338,7 +330,6 @@ def win_rate_designs() -> list[Design]:
             (default(make(es.WinRate), difference), *more),
             imbalance=imbalance,
             clusters=clusters,
-            replicates=500 if more else 2000,
         )
         for name, population, imbalance, clusters, more in rows
     ]
@@ -369,9 +360,40 @@ def battle_designs() -> list[Design]:
             (default(make(es.BradleyTerry), ratings), *more),
             imbalance="97% wins" if name == "near-separated" else "",
             clusters=clusters,
-            replicates=1000,
         )
         for name, population, about, clusters, more in rows
+    ]
+
+
+def resampled_designs() -> list[Design]:
+    """Resampling of regressions, which are fitted anew or linearised."""
+    battles = Battles((1.0, 0.0, 0.0, -1.0), 300, 1)
+    judged = JUDGED["strong"][0]
+    intervals = ("percentile", "bca", "studentized")
+    choices = resampled_choices(intervals)
+    return [
+        Design(
+            "bradley-terry/resampling",
+            "Bradley-Terry rating",
+            "300 battles, unequal models",
+            300,
+            battles,
+            options_of(es.BradleyTerry, resampled_choices(("percentile", "basic")), ratings),
+            replicates=DEAR,
+        ),
+        Design(
+            "controlled-win-rate/resampling",
+            "Length-controlled win rate",
+            f"{judged.n} instructions, strong models",
+            judged.n,
+            judged,
+            tuple(
+                Procedure(label, controlled(options["inference"]))
+                for label, options in choices.items()
+            ),
+            truth_source="quadrature",
+            replicates=DEAR,
+        ),
     ]
 
 
@@ -379,6 +401,7 @@ DESIGNS = (
     *win_rate_designs(),
     *battle_designs(),
     *controlled_designs(),
+    *resampled_designs(),
     Design(
         "wildbench/score",
         "WildBench score",

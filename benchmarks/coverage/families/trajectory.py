@@ -8,7 +8,7 @@ import numpy as np
 
 import evalstats as es
 from benchmarks.coverage.design import (
-    DEAR,
+    MEDIUM,
     Design,
     Fit,
     Procedure,
@@ -163,7 +163,7 @@ def designs_of(metric: str) -> list[Design]:
             procedures,
             clusters=clusters,
             truth_source="100,000 agents",
-            replicates=DEAR,
+            replicates=MEDIUM,
         )
         for name, about, clusters, population, procedures in rows
     ]
@@ -180,6 +180,6 @@ DESIGNS = (
         Recording(100, metric="", samples=20),
         (default(estimator(""), labelled("metric")),),
         truth_source="100,000 agents",
-        replicates=DEAR,
+        replicates=MEDIUM,
     ),
 )
