@@ -1,6 +1,6 @@
 """Average Mahalanobis distance of the truth from the predicted distribution."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -130,75 +130,7 @@ class AMD(PairedForecasts, ForecastScore):
         self.level = level
         self.nan_policy = nan_policy
 
-    @OptionNamedAsMethod
-    def fit(
-        self,
-        trajectory: Any,
-        samples: Any,
-        scene: ArrayLike | str | None = None,
-        track: ArrayLike | str | None = None,
-        start: ArrayLike | str | None = None,
-        mask: Any = None,
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate the average distance of every model on the same agents.
-
-        Parameters
-        ----------
-        trajectory : array-like, sequence of arrays, or column name
-            True positions: one array in the order of `axes` without K, or one (T, D) array per
-            agent (T may differ).
-        samples : array-like, sequence, WeightedSamples, GaussianMixtures, mapping, or names
-            Forecasts of one model, or a mapping of model name to forecasts: one array in the
-            order of `axes`, or one (K, T, D) array per agent (K may differ).
-        scene : array-like (A,) or column name, optional
-            Scene (window) of each agent: the batch of the published code.
-        track : array-like (A,) or column name, optional
-            Identity of each agent across windows.
-        start : array-like (A,) or column name, optional
-            First frame of the window of each agent, counted on across recordings.
-        mask : array-like or column name, optional
-            True for the cells that count: in the order of `axes` without K and D, or one (T,)
-            array per agent.
-        data : data frame, optional
-            Frame with one row per agent and nested columns; role arguments are then names.
-        sample_weight : array-like (A,) or column name, optional
-            Non-negative weights of the agents.
-        cluster : array-like (A,) or column name, optional
-            What is sampled together, such as recordings. By default blocks of frames (see
-            `window_length`) where `start` is given, else tracks, scenes or single agents.
-        by : array-like (A,) or column names, optional
-            Fit separately in each group of agents (static, slow, fast) and stack the terms.
-
-        Returns
-        -------
-        AMD
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If positions are not finite, shapes disagree, there are fewer than D + 2 samples, or
-            keys and weights cannot be used.
-        """
-        return self._fit(
-            {
-                "trajectory": trajectory,
-                "samples": samples,
-                "scene": scene,
-                "track": track,
-                "start": start,
-                "mask": mask,
-            },
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
+    fit = OptionNamedAsMethod(ForecastScore.fit)
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -1,9 +1,8 @@
 """Average maximum eigenvalue: how wide the predicted distribution is."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from evalstats.data.columns import Columns
 from evalstats.data.intake import NanPolicy
@@ -95,58 +94,6 @@ class AMV(PairedForecasts, ForecastScore):
         self.inference = inference
         self.level = level
         self.nan_policy = nan_policy
-
-    def fit(
-        self,
-        trajectory: Any,
-        samples: Any,
-        scene: ArrayLike | str | None = None,
-        track: ArrayLike | str | None = None,
-        start: ArrayLike | str | None = None,
-        mask: Any = None,
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate the spread of every model on the same agents.
-
-        Parameters
-        ----------
-        trajectory : array-like, sequence of arrays, or column name
-            True positions, of which only the shape matters: one array in the order of `axes`
-            without K, or one (T, D) array per agent.
-        samples : array-like, sequence, WeightedSamples, GaussianMixtures, mapping, or names
-            Forecasts of one model, or a mapping of model name to forecasts.
-        scene, track, start, mask, data, sample_weight, cluster, by
-            As in :class:`AMD`.
-
-        Returns
-        -------
-        AMV
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If positions are not finite, shapes disagree, there are fewer than D + 2 samples, or
-            keys and weights cannot be used.
-        """
-        return self._fit(
-            {
-                "trajectory": trajectory,
-                "samples": samples,
-                "scene": scene,
-                "track": track,
-                "start": start,
-                "mask": mask,
-            },
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
 
     def _check_params(self) -> None:
         super()._check_params()

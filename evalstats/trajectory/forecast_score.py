@@ -1,13 +1,13 @@
-"""What AMD, AMV and TrajectoryScores share: intake of forecasts, clusters, states, views."""
+"""What AMD, AMV and TrajectoryScores share: intake of forecasts, clusters, states."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evalstats.data.columns import Columns, Role, dense_codes
 from evalstats.data.frames import Frame
@@ -16,7 +16,6 @@ from evalstats.errors import InputError
 from evalstats.estimator import Diagnosis
 from evalstats.inference.methods import Analytic, Bootstrap, Jackknife
 from evalstats.inference.scales import ScaleName
-from evalstats.mergeable import MergeableEstimator
 from evalstats.results.estimate import Estimate
 from evalstats.trajectory.agents import Agents, collect_agents, drop_unusable, sample_label
 from evalstats.trajectory.diagnosis import (
@@ -26,8 +25,9 @@ from evalstats.trajectory.diagnosis import (
     diagnose,
     overlap_message,
 )
+from evalstats.trajectory.forecast_views import ForecastViews
 from evalstats.trajectory.forecasts import read_mask, read_models, read_trajectory, require_axes
-from evalstats.trajectory.scored import Plan, Scored, joint_scores, score_model
+from evalstats.trajectory.scored import Scored, joint_scores, score_model
 from evalstats.trajectory.state import columns_from_table, table_from_columns
 from evalstats.trajectory.statistic import Layout, Prepared, Quantity, prepared_from
 from evalstats.trajectory.summed import (
@@ -41,7 +41,7 @@ from evalstats.trajectory.summed import (
 Array = NDArray[np.float64]
 
 
-class ForecastScore(MergeableEstimator):
+class ForecastScore(ForecastViews):
     """Base of the trajectory estimators: units are agents with all their steps."""
 
     unit: ClassVar[str] = "agent"
@@ -75,10 +75,6 @@ class ForecastScore(MergeableEstimator):
     # What the three estimators define --------------------------------------------------------
 
     @abstractmethod
-    def _plan(self) -> Plan:
-        """What to compute of each cell."""
-
-    @abstractmethod
     def _layout(self, columns: Columns) -> Layout:
         """How agents are weighted and grouped."""
 
@@ -90,6 +86,76 @@ class ForecastScore(MergeableEstimator):
     _joint: ClassVar[bool] = False
 
     # Intake ---------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        trajectory: Any,
+        samples: Any,
+        scene: ArrayLike | str | None = None,
+        track: ArrayLike | str | None = None,
+        start: ArrayLike | str | None = None,
+        mask: Any = None,
+        *,
+        data: Any = None,
+        sample_weight: ArrayLike | str | None = None,
+        cluster: ArrayLike | str | None = None,
+        by: ArrayLike | str | list[str] | None = None,
+    ) -> Self:
+        """Estimate every score of every model on the same agents.
+
+        Parameters
+        ----------
+        trajectory : array-like, sequence of arrays, or column name
+            True positions: one array in the order of `axes` without K, or one (T, D) array per
+            agent (T may differ).
+        samples : array-like, sequence, WeightedSamples, GaussianMixtures, mapping, or names
+            Forecasts of one model, or a mapping of model name to forecasts: one array in the
+            order of `axes`, or one (K, T, D) array per agent (K may differ).
+        scene : array-like (A,) or column name, optional
+            Scene (window) of each agent: the batch of the published code.
+        track : array-like (A,) or column name, optional
+            Identity of each agent across windows.
+        start : array-like (A,) or column name, optional
+            First frame of the window of each agent, counted on across recordings.
+        mask : array-like or column name, optional
+            True for the cells that count: in the order of `axes` without K and D, or one (T,)
+            array per agent.
+        data : data frame, optional
+            Frame with one row per agent and nested columns; role arguments are then names.
+        sample_weight : array-like (A,) or column name, optional
+            Non-negative weights of the agents.
+        cluster : array-like (A,) or column name, optional
+            What is sampled together, such as recordings. By default blocks of frames (see
+            `window_length`) where `start` is given, else tracks, scenes or single agents.
+        by : array-like (A,) or column names, optional
+            Fit separately in each group of agents (static, slow, fast) and stack the terms; joint
+            scores stay those of whole scenes.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+
+        Raises
+        ------
+        InputError
+            If positions are not finite, shapes disagree, there are fewer than D + 2 samples, or
+            keys and weights cannot be used.
+        """
+        return self._fit(
+            {
+                "trajectory": trajectory,
+                "samples": samples,
+                "scene": scene,
+                "track": track,
+                "start": start,
+                "mask": mask,
+            },
+            data=data,
+            sample_weight=sample_weight,
+            cluster=cluster,
+            by=by,
+        )
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -216,9 +282,6 @@ class ForecastScore(MergeableEstimator):
     def _influence(self, prepared: Prepared, weights: Array) -> Array:
         return prepared.influence(weights)
 
-    def _weight(self, columns: Columns) -> Array:
-        return np.ones(columns.n) if columns.weight is None else columns.weight
-
     def _grouping(self, columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Codes of scenes (one without scene=) and of tracks (agents without track=)."""
         n = columns.n
@@ -247,109 +310,6 @@ class ForecastScore(MergeableEstimator):
         if columns.cluster is not None:
             return "linearisation with cluster-robust variance (t reference)"
         return "linearisation over agents"
-
-    # Views ----------------------------------------------------------------------------------
-
-    def horizon(self) -> Estimate:
-        """Estimate at each step of the forecast, with the joint distribution over steps.
-
-        Returns
-        -------
-        Estimate
-            As ``estimate_``, with a column ``step`` (1 is the first predicted one); scores of
-            whole trajectories are left out.
-
-        Raises
-        ------
-        InputError
-            Before ``fit``, and after unpickling.
-        """
-        return self._estimate(self._fitted_columns().with_columns(by_step=True))
-
-    def cells(self) -> pl.DataFrame:
-        """All cells: one row per model, agent and step that counts.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``model``, ``agent``, ``step``, ``scene`` where given, ``status`` (0 fitted, 1 the
-            added variance dominates, 2 at most two distinct samples, 3 underflow under
-            ``compat="reference"``, 4 EM not converged) and the scores of each cell.
-        """
-        from evalstats.trajectory.views import cell_frame
-
-        return cell_frame(self._fitted_columns())
-
-    def scenes(self) -> pl.DataFrame:
-        """Values of each scene on its own, without inference.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``scene``, ``n_agents``, the terms and ``estimate``.
-
-        Raises
-        ------
-        InputError
-            If ``fit`` was given no ``scene=``.
-        """
-        columns = self._fitted_columns()
-        if "scene" not in columns.single:
-            raise InputError("scenes() needs scene= in fit: one code per agent")
-        codes, labels = dense_codes(columns.single["scene"])
-        frames = []
-        for code, label in enumerate(labels):
-            part = columns.take(np.flatnonzero(codes == code))
-            value = self._evaluate(self._prepare(part), self._weight(part))
-            frame = pl.DataFrame(self._terms(part)).with_columns(
-                pl.lit(label).alias("scene"),
-                pl.lit(part.n).alias("n_agents"),
-                pl.Series("estimate", value),
-            )
-            frames.append(frame.select("scene", "n_agents", pl.exclude("scene", "n_agents")))
-        return pl.concat(frames)
-
-    def error_sources(self, *, n_groups: int = 10, n_starts: int = 5) -> pl.DataFrame:
-        """Standard errors from finite data, from finite K and from the starts of EM, apart.
-
-        Parameters
-        ----------
-        n_groups : int, default 10
-            Groups of the jackknife that leaves out whole sample indices.
-        n_starts : int, default 5
-            Seeds of the starts; their standard deviation is reported.
-
-        Returns
-        -------
-        polars.DataFrame
-            The terms, ``source`` and ``standard_error``. The errors are of different kinds and
-            not to be added: intervals of ``estimate_`` describe finite data.
-        """
-        from evalstats.trajectory.views import error_sources
-
-        return error_sources(self, n_groups, n_starts)
-
-    def mixture(self, model: str, agent: int, step: int) -> dict[str, Any]:
-        """Fitted mixture of one cell, with its samples and truth.
-
-        Parameters
-        ----------
-        model : str
-            Name of the model.
-        agent : int
-            Row of the agent.
-        step : int
-            Step, counted from 1.
-
-        Returns
-        -------
-        dict
-            ``weights`` (m,), ``means`` (m, D), ``covariances`` (m, D, D), ``samples`` (K, D) and
-            ``truth`` (D,).
-        """
-        from evalstats.trajectory.views import fitted_mixture
-
-        return fitted_mixture(self._fitted_columns(), self._plan(), model, agent, step)
 
     def _value_of(self, columns: Columns) -> Array:
         """Values of all terms without inference."""

@@ -1,6 +1,6 @@
 """All scores of probabilistic forecasts from one preparation."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -204,58 +204,7 @@ class TrajectoryScores(PairedForecasts, ForecastScore):
         self.level = level
         self.nan_policy = nan_policy
 
-    @OptionNamedAsMethod
-    def fit(
-        self,
-        trajectory: Any,
-        samples: Any,
-        scene: ArrayLike | str | None = None,
-        track: ArrayLike | str | None = None,
-        start: ArrayLike | str | None = None,
-        mask: Any = None,
-        *,
-        data: Any = None,
-        sample_weight: ArrayLike | str | None = None,
-        cluster: ArrayLike | str | None = None,
-        by: ArrayLike | str | list[str] | None = None,
-    ) -> Self:
-        """Estimate every score of every model on the same agents.
-
-        Parameters
-        ----------
-        trajectory : array-like, sequence of arrays, or column name
-            True positions: one array in the order of `axes` without K, or one (T, D) array per
-            agent.
-        samples : array-like, sequence, WeightedSamples, mapping, or column names
-            Forecasts of one model, or a mapping of model name to forecasts.
-        scene, track, start, mask, data, sample_weight, cluster, by
-            As in :class:`AMD`. Joint scores are of whole scenes, whatever `by` says.
-
-        Returns
-        -------
-        TrajectoryScores
-            The fitted estimator.
-
-        Raises
-        ------
-        InputError
-            If positions are not finite, shapes disagree, there are fewer than D + 2 samples, or
-            keys and weights cannot be used.
-        """
-        return self._fit(
-            {
-                "trajectory": trajectory,
-                "samples": samples,
-                "scene": scene,
-                "track": track,
-                "start": start,
-                "mask": mask,
-            },
-            data=data,
-            sample_weight=sample_weight,
-            cluster=cluster,
-            by=by,
-        )
+    fit = OptionNamedAsMethod(ForecastScore.fit)
 
     def _check_params(self) -> None:
         super()._check_params()
