@@ -32,7 +32,7 @@ from evalstats.errors import InputError
 from evalstats.inference.methods import RandomSource
 from evalstats.inference.permutation import paired_swap_test
 from evalstats.inference.units import sample_units
-from evalstats.kernels.classes import EXACT_INTEGERS
+from evalstats.kernels.ranking import EXACT_INTEGERS
 from evalstats.mergeable import NOT_JOINT, MergeableEstimator
 from evalstats.results.estimate import Estimate
 

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalstats.kernels.compile import kernel
-from evalstats.kernels.ranking import rank_descending
-
-EXACT_INTEGERS = 2**53
+from evalstats.kernels.radix import ascending
+from evalstats.kernels.ranking import rank_descending, rounded_by_float
 
 
 @kernel
@@ -164,7 +163,7 @@ def average_precision_from_sorted(
 
 def unweighted_auroc(y: NDArray[np.bool_], scores: NDArray[Any]) -> float:
     """AUROC of validated labels and scores; NaN when a class is absent. O(n log n)."""
-    if _needs_integers(scores):
+    if rounded_by_float(scores):
         return float(ranked_auroc(*_ranked(y, scores)))
     positives, negatives = _sorted_classes(y, scores)
     if positives.size == 0 or negatives.size == 0:
@@ -175,7 +174,7 @@ def unweighted_auroc(y: NDArray[np.bool_], scores: NDArray[Any]) -> float:
 
 def unweighted_average_precision(y: NDArray[np.bool_], scores: NDArray[Any]) -> float:
     """Average precision of validated labels and scores; NaN without positives. O(n log n)."""
-    if _needs_integers(scores):
+    if rounded_by_float(scores):
         return float(ranked_average_precision(*_ranked(y, scores)))
     return float(average_precision_from_sorted(*_sorted_classes(y, scores)))
 
@@ -185,16 +184,7 @@ def _sorted_classes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ascending scores of the positives and of the negatives."""
     positives, negatives = split_by_label(y, np.require(scores, np.float64, ["C", "W"]))
-    positives.sort()
-    negatives.sort()
-    return positives, negatives
-
-
-def _needs_integers(scores: NDArray[Any]) -> bool:
-    """Whether some integer score would be rounded by float64, which could create ties."""
-    if scores.dtype.kind not in "iu" or scores.dtype.itemsize < 8 or scores.size == 0:
-        return False
-    return max(abs(int(scores.min())), abs(int(scores.max()))) > EXACT_INTEGERS
+    return ascending(positives), ascending(negatives)
 
 
 def _ranked(

@@ -5,6 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evalstats.kernels.radix import stable_order
+
+EXACT_INTEGERS = 2**53
+
 
 class Ranking(NamedTuple):
     """Rows in descending order of score, with the ends of the blocks of tied scores.
@@ -12,7 +16,7 @@ class Ranking(NamedTuple):
     Attributes
     ----------
     order : ndarray of int64, shape (n,)
-        Row indices from the highest to the lowest score; tied rows come in any order.
+        Row indices from the highest to the lowest score, tied rows in no order to rely on.
     last_in_block : ndarray of bool, shape (n,)
         True at the last position of each block of equal scores, in that order.
     """
@@ -24,13 +28,24 @@ class Ranking(NamedTuple):
 def rank_descending(scores: NDArray[Any]) -> Ranking:
     """Sort one vector of numbers from high to low and mark the blocks of ties.
 
-    The sort runs in the dtype of `scores`, so that float32 is sorted at its own speed and wide
-    integers are compared exactly; 0.0 and -0.0 are tied. Time O(n log n).
+    Integers that float64 would round are compared as they are; 0.0 and -0.0 are tied, and tied rows
+    keep their order. O(n), or O(n log n) for such integers.
     """
-    # The default sort is not stable but vectorised on many processors; no metric may depend on
-    # the order within a block of ties.
-    order = np.argsort(scores)[::-1].astype(np.int64, order="C")
+    if rounded_by_float(scores):
+        order = np.argsort(scores, kind="stable")[::-1].astype(np.int64, order="C")
+    else:
+        # Adding zero makes -0.0 positive.
+        order = stable_order(scores.astype(np.float64) + 0.0, descending=True)
     ranked = scores[order]
     last_in_block = np.ones(order.size, dtype=np.bool_)
     np.not_equal(ranked[1:], ranked[:-1], out=last_in_block[:-1])
     return Ranking(order, last_in_block)
+
+
+def rounded_by_float(scores: NDArray[Any]) -> bool:
+    """Whether some score would be rounded by float64, which could create ties."""
+    if scores.size == 0 or (scores.dtype.kind in "biuf" and scores.dtype.itemsize < 8):
+        return False
+    if scores.dtype.kind in "iu":
+        return max(abs(int(scores.min())), abs(int(scores.max()))) > EXACT_INTEGERS
+    return scores.dtype != np.float64
