@@ -63,6 +63,7 @@ WARNING_CODES: Mapping[str, str] = MappingProxyType(
         "failed-replicates": "the statistic was undefined in some bootstrap replicates",
         "class-absent": "a class has no observation and was left out of the average",
         "rows-dropped": "rows with missing values were left out (nan_policy='omit')",
+        "few-wins": "too few wins, or losses, for the interval of a controlled rate",
         "few-items": "too few judgements for the number of coefficients",
         "no-overlap": "all values of a mediator lie on one side of the baseline's",
         "covariance-rank": "fewer units than terms: the joint covariance is singular",

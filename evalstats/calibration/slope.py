@@ -1,7 +1,7 @@
 """Calibration slope, intercept and calibration-in-the-large by logistic recalibration."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -30,6 +30,18 @@ class Lines:
 
     logits: dict[str, Array]
     outcome: NDArray[np.bool_]
+    # Weights and values of the first call: the sample's own come back for the influence.
+    _first: list[tuple[Array, Array]] = field(default_factory=list, repr=False, compare=False)
+
+    def values(self, weights: Array) -> Array:
+        """Coefficients of all models."""
+        for known, value in self._first:
+            if np.array_equal(known, weights):
+                return value.copy()
+        value = np.concatenate([self.coefficients(x, weights) for x in self.logits.values()])
+        if not self._first:
+            self._first.append((weights.copy(), value.copy()))
+        return value
 
     def coefficients(self, logit: Array, weights: Array) -> Array:
         """Intercept and slope, and the intercept at slope one; NaN where there are none. O(n)."""
@@ -153,9 +165,7 @@ class CalibrationSlope(ProbabilityEstimator):
         return Lines(columns.models["y_prob"], columns.single["y_true"])
 
     def _evaluate(self, prepared: Lines, weights: Array) -> Array:
-        return np.concatenate(
-            [prepared.coefficients(logit, weights) for logit in prepared.logits.values()]
-        )
+        return prepared.values(weights)
 
     def _influence(self, prepared: Lines, weights: Array) -> Array:
         value = self._evaluate(prepared, weights)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 ITEMS_PER_PARAMETER = 20
+FEW_WINS = 10
 EXTREME = 0.95
 
 
@@ -431,6 +432,15 @@ class LengthControlledWinRate(MediatedEstimator):
                         f"the model {name!r} has {len(block.item)} judgements for "
                         f"{len(design.names)} coefficients: fewer than {ITEMS_PER_PARAMETER} each "
                         "make the large-sample standard error doubtful",
+                    )
+                )
+            rare = min(np.nansum(block.y), np.nansum(1.0 - block.y))
+            if rare < FEW_WINS:
+                found.append(
+                    (
+                        "few-wins",
+                        f"the model {name!r} has {rare:.1f} wins or losses on its rarer side: "
+                        f"intervals cover too rarely below about {FEW_WINS}",
                     )
                 )
             rows = design.fit.design[design.fit.of(model)][: int(np.isfinite(block.y).sum())]

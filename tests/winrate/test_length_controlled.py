@@ -403,6 +403,11 @@ def test_warnings(rng):
         fit(shorter)
     with pytest.warns(es.EvalstatsWarning, match=r"\[few-items\].*30 judgements"):
         fit(frame.head(30))
+    preference = pl.when(pl.int_range(pl.len()) < 6).then(1.9).otherwise(1.001)
+    lost = frame.with_columns(preference.alias("preference"))
+    wins = 0.9 * 6 + 0.001 * (len(frame) - 6)
+    with pytest.warns(es.EvalstatsWarning, match=rf"\[few-wins\].* has {wins:.1f} wins"):
+        fit(lost)
 
 
 def refused():
